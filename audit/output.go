@@ -1,0 +1,115 @@
+package audit
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"sync"
+)
+
+// Stdout is the name of an output that is not a file.
+const Stdout = "stdout"
+
+// fileMode: events name people and what they did.
+const fileMode fs.FileMode = 0o600
+
+// Open returns a log that writes to standard output, if name is Stdout, or
+// appends to the file of that name, which is made readable by its owner only if
+// it does not exist. onError is as for New.
+func Open(name string, onError func(error)) (*Log, error) {
+	if name == Stdout {
+		return New(os.Stdout, onError), nil
+	}
+	out := &output{name: name, onError: onError}
+	if err := out.reopen(); err != nil {
+		return nil, err
+	}
+	return newLog(out), nil
+}
+
+// Reopen opens the file anew by its name, so that a file that was moved away is
+// let go. On error the old file stays in use. For a log that is not of a file it
+// does nothing.
+func (l *Log) Reopen() error { return l.out.reopen() }
+
+// Close closes the file of the log. Events after that are errors of the log's
+// callback. For a log that is not of a file it does nothing.
+func (l *Log) Close() error { return l.out.close() }
+
+var errClosed = errors.New("audit: log is closed")
+
+// output gives lines to a writer, one at a time.
+type output struct {
+	name    string // of the file; empty if w is not ours
+	onError func(error)
+
+	mu   sync.Mutex
+	w    io.Writer // guarded by mu; nil when closed
+	file *os.File  // guarded by mu; w if it is ours
+	torn bool      // guarded by mu; the last line was written in part
+}
+
+// Write writes one line. It reports errors to onError and always claims success:
+// there is nobody above it who could do better.
+func (o *output) Write(p []byte) (int, error) {
+	if err := o.write(p); err != nil && o.onError != nil {
+		o.onError(err)
+	}
+	return len(p), nil
+}
+
+func (o *output) write(p []byte) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.w == nil {
+		return errClosed
+	}
+	if o.torn { // or this line would be glued to what is there of the last one
+		if _, err := o.w.Write([]byte{'\n'}); err != nil {
+			return fmt.Errorf("audit: writing event: %w", err)
+		}
+		o.torn = false
+	}
+	n, err := o.w.Write(p)
+	if err == nil && n < len(p) {
+		err = io.ErrShortWrite
+	}
+	if err != nil {
+		o.torn = n > 0
+		return fmt.Errorf("audit: writing event: %w", err)
+	}
+	return nil
+}
+
+func (o *output) reopen() error {
+	if o.name == "" {
+		return nil
+	}
+	file, err := os.OpenFile(o.name, os.O_APPEND|os.O_CREATE|os.O_WRONLY, fileMode)
+	if err != nil {
+		return fmt.Errorf("audit: opening log: %w", err)
+	}
+	o.mu.Lock()
+	old := o.file
+	o.w, o.file = file, file
+	o.mu.Unlock()
+	if old != nil {
+		return old.Close()
+	}
+	return nil
+}
+
+func (o *output) close() error {
+	o.mu.Lock()
+	file := o.file
+	if file != nil {
+		o.w, o.file = nil, nil
+	}
+	o.mu.Unlock()
+	if file != nil {
+		return file.Close()
+	}
+	return nil
+}
