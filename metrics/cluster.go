@@ -1,0 +1,184 @@
+package metrics
+
+import (
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// clusterVecs are the metrics that carry a cluster label.
+type clusterVecs struct {
+	requests        *counters
+	requestDuration *prometheus.HistogramVec
+	inFlight        *gauges
+	bytes           *counters
+	dials           *counters
+	dialDuration    *prometheus.HistogramVec
+	connections     *gauges
+	retries         *counters
+	errors          *counters
+	streams         *counters
+	streamsActive   *gauges
+}
+
+func newClusterVecs(f factory) *clusterVecs {
+	requestBuckets := []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60}
+	dialBuckets := []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}
+	return &clusterVecs{
+		requests:        f.counters("requests_total", "Requests whose response is complete, by verb and HTTP status.", "cluster", "verb", "code"),
+		requestDuration: f.histograms("request_duration_seconds", "Time from the request head to the end of the response; not for long-running requests.", requestBuckets, "cluster", "verb"),
+		inFlight:        f.gauges("requests_in_flight", "Requests that are now being forwarded, streams included.", "cluster"),
+		bytes:           f.counters("forwarded_bytes_total", "Octets of heads and bodies forwarded; up is towards the API server.", "cluster", "direction"),
+		dials:           f.counters("upstream_dials_total", "Connections made to API servers, by result.", "cluster", "result"),
+		dialDuration:    f.histograms("upstream_dial_duration_seconds", "Time for TCP and TLS to an API server, successful or not.", dialBuckets, "cluster"),
+		connections:     f.gauges("upstream_connections", "Connections to API servers now open, by state.", "cluster", "state"),
+		retries:         f.counters("upstream_retries_total", "Requests repeated on another connection, by reason.", "cluster", "reason"),
+		errors:          f.counters("upstream_errors_total", "Requests that failed because of the API server or the way to it, by reason.", "cluster", "reason"),
+		streams:         f.counters("streams_total", "Upgraded streams that ended, by protocol and what became of their recording.", "cluster", "protocol", "outcome"),
+		streamsActive:   f.gauges("streams_active", "Upgraded streams now open.", "cluster", "protocol"),
+	}
+}
+
+// verbs are the label values of verb. Those after proxy are of non-resource
+// requests.
+var verbs = [...]string{other, "get", "list", "watch", "create", "update", "patch", "delete", "deletecollection",
+	"proxy", "head", "post", "put", "options"}
+
+const (
+	minCode = 100
+	maxCode = 599
+)
+
+// UpstreamState is what a connection to an API server is doing.
+type UpstreamState uint8
+
+const (
+	UpstreamNone   UpstreamState = iota // not open: before the dial, after the close
+	UpstreamActive                      // carries a request
+	UpstreamIdle                        // in the pool
+	UpstreamStream                      // upgraded
+)
+
+// upstreamStates are the label values of state.
+var upstreamStates = [...]string{UpstreamActive: "active", UpstreamIdle: "idle", UpstreamStream: "stream"}
+
+// Cluster counts what happens towards one cluster. It is made by Metrics.Cluster.
+type Cluster struct {
+	vecs *clusterVecs
+	name string
+
+	inFlight    prometheus.Gauge
+	bytesUp     prometheus.Counter
+	bytesDown   prometheus.Counter
+	dialSeconds prometheus.Observer
+	states      [len(upstreamStates)]prometheus.Gauge // nil for UpstreamNone
+	verbs       map[string]*verb                      // complete and read-only after newCluster
+}
+
+// verb has the children of one cluster and verb.
+type verb struct {
+	name    string
+	seconds prometheus.Observer
+	codes   [maxCode - minCode + 2]atomic.Pointer[prometheus.Counter] // by code; the last is for other; nil until used
+}
+
+func newCluster(vecs *clusterVecs, name string) *Cluster {
+	bounded := vecs.inFlight.words.bound([]string{name})
+	name = bounded[0]
+	c := &Cluster{
+		vecs:        vecs,
+		name:        name,
+		inFlight:    vecs.inFlight.with(name),
+		bytesUp:     vecs.bytes.with(name, "up"),
+		bytesDown:   vecs.bytes.with(name, "down"),
+		dialSeconds: vecs.dialDuration.WithLabelValues(name),
+		verbs:       make(map[string]*verb, len(verbs)),
+	}
+	for state := UpstreamActive; int(state) < len(upstreamStates); state++ {
+		c.states[state] = vecs.connections.with(name, upstreamStates[state])
+	}
+	for _, v := range verbs {
+		c.verbs[v] = &verb{name: v, seconds: vecs.requestDuration.WithLabelValues(name, v)}
+	}
+	return c
+}
+
+// RequestStarted counts a request as in flight until RequestDone.
+func (c *Cluster) RequestStarted() { c.inFlight.Inc() }
+
+// RequestDone counts a request whose response has ended, and ends what
+// RequestStarted began. code is the HTTP status sent to the client. The duration
+// of a long-running request is not observed.
+func (c *Cluster) RequestDone(verb string, code int, longRunning bool, d time.Duration) {
+	c.inFlight.Dec()
+	v := c.verbs[verb]
+	if v == nil {
+		v = c.verbs[other]
+	}
+	v.counter(c, code).Inc()
+	if !longRunning {
+		v.seconds.Observe(d.Seconds())
+	}
+}
+
+// counter returns the counter of a code.
+func (v *verb) counter(c *Cluster, code int) prometheus.Counter {
+	at, label := code-minCode, ""
+	if code < minCode || code > maxCode {
+		at, label = maxCode-minCode+1, other
+	}
+	if known := v.codes[at].Load(); known != nil {
+		return *known
+	}
+	if label == "" {
+		label = strconv.Itoa(code)
+	}
+	// Not through the bounded words: these are bounded already.
+	counter := c.vecs.requests.vec.WithLabelValues(c.name, v.name, label)
+	v.codes[at].Store(&counter)
+	return counter
+}
+
+// AddBytes counts octets forwarded, for a request at its end or for a stream as
+// it goes on.
+func (c *Cluster) AddBytes(up, down int64) {
+	c.bytesUp.Add(float64(max(up, 0))) // a counter panics when it is to go back
+	c.bytesDown.Add(float64(max(down, 0)))
+}
+
+// Dial counts a connection made to the API server, or the attempt. result is "ok"
+// or the reason word of the failure.
+func (c *Cluster) Dial(result string, d time.Duration) {
+	c.vecs.dials.with(c.name, result).Inc()
+	c.dialSeconds.Observe(d.Seconds())
+}
+
+// Upstream counts a connection to the API server as going from one state to
+// another.
+func (c *Cluster) Upstream(from, to UpstreamState) {
+	if from != UpstreamNone {
+		c.states[from].Dec()
+	}
+	if to != UpstreamNone {
+		c.states[to].Inc()
+	}
+}
+
+// Retry counts a request that is repeated on another connection.
+func (c *Cluster) Retry(reason string) { c.vecs.retries.with(c.name, reason).Inc() }
+
+// Error counts a request that failed because of the API server.
+func (c *Cluster) Error(reason string) { c.vecs.errors.with(c.name, reason).Inc() }
+
+// StreamOpened counts an upgraded stream as open until StreamClosed. protocol is
+// spdy or websocket.
+func (c *Cluster) StreamOpened(protocol string) { c.vecs.streamsActive.with(c.name, protocol).Inc() }
+
+// StreamClosed ends what StreamOpened began. Each stream has one outcome:
+// "recorded", "exempt" or "failed".
+func (c *Cluster) StreamClosed(protocol, outcome string) {
+	c.vecs.streamsActive.with(c.name, protocol).Dec()
+	c.vecs.streams.with(c.name, protocol, outcome).Inc()
+}

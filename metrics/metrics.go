@@ -1,0 +1,148 @@
+package metrics
+
+import (
+	"net/http"
+	"runtime"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// namespace begins every name of our own.
+const namespace = "spliceway"
+
+// Build says which binary this is.
+type Build struct {
+	Version string
+	Commit  string
+}
+
+// Metrics counts what happens to the gateway. It is made by New.
+type Metrics struct {
+	registry *prometheus.Registry
+
+	connections       *counters
+	connectionsActive prometheus.Gauge
+	tunnelsActive     prometheus.Gauge
+	authentications   *counters
+	refusals          *counters
+	reloads           *counters
+	panics            prometheus.Counter
+	auditErrors       prometheus.Counter
+	certificateExpiry *gauges
+	keysAge           *age
+	perCluster        *clusterVecs
+
+	mu       sync.RWMutex
+	clusters map[string]*Cluster // guarded by mu
+}
+
+// New returns metrics in a registry of their own, with those of the Go runtime and
+// of the process.
+func New(build Build) *Metrics {
+	f := factory{prometheus.NewPedanticRegistry()}
+	m := &Metrics{
+		registry:          f.registry,
+		connections:       f.counters("connections_total", "Client connections by the phase they reached and what came of it there.", "phase", "result"),
+		connectionsActive: f.gauge("connections_active", "Client connections now open, in any phase."),
+		tunnelsActive:     f.gauge("tunnels_active", "Authenticated tunnels now open."),
+		authentications:   f.counters("authentications_total", "Tokens and proofs verified, by result.", "result"),
+		refusals:          f.counters("refusals_total", "Requests refused by the gateway itself, by reason.", "reason"),
+		reloads:           f.counters("reload_total", "Reloads of files that changed, by kind of file and result.", "file", "result"),
+		panics:            f.counter("panics_total", "Panics caught; each ended one connection."),
+		auditErrors:       f.counter("audit_errors_total", "Audit events lost because they could not be written."),
+		certificateExpiry: f.gauges("certificate_expiry_timestamp_seconds", "When a certificate in use ends, in seconds since 1970.", "certificate"),
+		keysAge:           newAge(),
+		perCluster:        newClusterVecs(f),
+		clusters:          make(map[string]*Cluster),
+	}
+	info := f.gauges("build_info", "Always 1; the labels say which binary this is.", "version", "commit", "go_version")
+	info.with(build.Version, build.Commit, runtime.Version()).Set(1)
+	f.registry.MustRegister(m.keysAge, collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return m
+}
+
+// Registry returns the registry, for metrics of packages that bring their own.
+func (m *Metrics) Registry() *prometheus.Registry { return m.registry }
+
+// Handler answers scrapes.
+func (m *Metrics) Handler() http.Handler {
+	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{
+		EnableOpenMetrics:   true,
+		MaxRequestsInFlight: 8, // a scrape costs a pass over all series
+		Timeout:             10 * time.Second,
+	})
+}
+
+// ConnectionOpened counts a client connection as open until ConnectionClosed.
+func (m *Metrics) ConnectionOpened() { m.connectionsActive.Inc() }
+
+// ConnectionClosed ends what ConnectionOpened began.
+func (m *Metrics) ConnectionClosed() { m.connectionsActive.Dec() }
+
+// Connection counts what came of a connection in a phase.
+func (m *Metrics) Connection(phase, result string) { m.connections.with(phase, result).Inc() }
+
+// TunnelOpened counts an authenticated tunnel as open until TunnelClosed.
+func (m *Metrics) TunnelOpened() { m.tunnelsActive.Inc() }
+
+// TunnelClosed ends what TunnelOpened began.
+func (m *Metrics) TunnelClosed() { m.tunnelsActive.Dec() }
+
+// Authentication counts one verification of token and proof; result is "ok" or the
+// reason word of the refusal.
+func (m *Metrics) Authentication(result string) { m.authentications.with(result).Inc() }
+
+// Refusal counts a request that the gateway answered itself because it would not
+// forward it.
+func (m *Metrics) Refusal(reason string) { m.refusals.with(reason).Inc() }
+
+// Reload counts a reload of a changed file of a kind (certificate, token, keys,
+// configuration).
+func (m *Metrics) Reload(kind string, err error) { m.reloads.with(kind, result(err)).Inc() }
+
+// Panic counts a panic that was caught.
+func (m *Metrics) Panic() { m.panics.Inc() }
+
+// AuditError counts an audit event that was lost.
+func (m *Metrics) AuditError() { m.auditErrors.Inc() }
+
+// CertificateExpiry sets when a certificate in use ends. The name is that of its
+// file or use.
+func (m *Metrics) CertificateExpiry(certificate string, notAfter time.Time) {
+	m.certificateExpiry.with(certificate).Set(float64(notAfter.Unix()))
+}
+
+// SigningKeysFetched sets when the issuer's keys in use were last fetched; their
+// age counts from there. Before the first call there is no age.
+func (m *Metrics) SigningKeysFetched(at time.Time) { m.keysAge.since(at) }
+
+// Cluster returns the handle of a configured cluster, the same one for each call
+// with the same name. Its gauges and counters begin at zero rather than absent.
+func (m *Metrics) Cluster(name string) *Cluster {
+	m.mu.RLock()
+	c := m.clusters[name]
+	m.mu.RUnlock()
+	if c != nil {
+		return c
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if c = m.clusters[name]; c == nil {
+		c = newCluster(m.perCluster, name)
+		m.clusters[name] = c
+	}
+	return c
+}
+
+// result is the word for how something went.
+func result(err error) string {
+	if err != nil {
+		return "error"
+	}
+	return "ok"
+}
