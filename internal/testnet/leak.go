@@ -65,6 +65,7 @@ func foreign() []string {
 	return left
 }
 
+// known tells a goroutine that is not the tests'.
 func known(stack string) bool {
 	for _, frame := range []string{
 		"\ntesting.(*M).", // the goroutine of Main itself, when a test calls leaked
@@ -74,13 +75,23 @@ func known(stack string) bool {
 		"\ninternal/fuzz.",
 		"\nos/signal.signal_recv(",
 		"\nos/signal.loop(",
-		"\nruntime.ensureSigM",
-		"\nruntime/trace.Start",
-		"\nruntime/pprof.profileWriter(",
 	} {
 		if strings.Contains(stack, frame) {
 			return true
 		}
 	}
-	return false
+	return runtimeOnly(stack)
+}
+
+// runtimeOnly tells a goroutine of the runtime, such as the one that runs
+// cleanups, which shows only while it works: all its frames are in package
+// runtime. Lines with a tab are the frames' positions.
+func runtimeOnly(stack string) bool {
+	for _, line := range strings.Split(stack, "\n")[1:] {
+		if !strings.HasPrefix(line, "\t") && !strings.HasPrefix(line, "runtime.") &&
+			!strings.HasPrefix(line, "created by runtime.") {
+			return false
+		}
+	}
+	return true
 }

@@ -7,7 +7,6 @@ import (
 	"io"
 	"net"
 	"os"
-	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -277,19 +276,3 @@ func TestWriteFiles(t *testing.T) {
 		t.Errorf("X509KeyPair(PEM, KeyPEM) = %v", err)
 	}
 }
-
-func TestLeakedNamesGoroutine(t *testing.T) {
-	before := len(foreign())
-	stop := make(chan struct{})
-	go leakingGoroutine(stop)
-	left := leaked(0)
-	if len(left) != before+1 || !strings.Contains(strings.Join(left, "\n"), "leakingGoroutine") {
-		t.Errorf("leaked() = %q, want the stack of leakingGoroutine", left)
-	}
-	close(stop)
-	if left := leaked(leakPatience); len(left) != before {
-		t.Errorf("leaked() = %q after the goroutine has ended", left)
-	}
-}
-
-func leakingGoroutine(stop chan struct{}) { <-stop }
