@@ -153,7 +153,7 @@ type line struct {
 }
 
 func (l *Log) line(event string) line {
-	var stamp [len(timeFormat)]byte
+	var stamp [len(timeFormat) + 9]byte // AppendFormat writes nanoseconds before it cuts them
 	ln := line{e: l.root.Log()}
 	ln.e.Bytes(FieldTime, l.now().UTC().AppendFormat(stamp[:0], timeFormat))
 	ln.e.Str(FieldEvent, event)

@@ -80,13 +80,12 @@ type Cluster struct {
 // verb has the children of one cluster and verb.
 type verb struct {
 	name    string
-	seconds prometheus.Observer
+	seconds atomic.Pointer[prometheus.Observer]                       // nil until used
 	codes   [maxCode - minCode + 2]atomic.Pointer[prometheus.Counter] // by code; the last is for other; nil until used
 }
 
 func newCluster(vecs *clusterVecs, name string) *Cluster {
-	bounded := vecs.inFlight.words.bound([]string{name})
-	name = bounded[0]
+	name = vecs.inFlight.words.bound([]string{name})[0]
 	c := &Cluster{
 		vecs:        vecs,
 		name:        name,
@@ -100,7 +99,7 @@ func newCluster(vecs *clusterVecs, name string) *Cluster {
 		c.states[state] = vecs.connections.with(name, upstreamStates[state])
 	}
 	for _, v := range verbs {
-		c.verbs[v] = &verb{name: v, seconds: vecs.requestDuration.WithLabelValues(name, v)}
+		c.verbs[v] = &verb{name: v}
 	}
 	return c
 }
@@ -119,7 +118,7 @@ func (c *Cluster) RequestDone(verb string, code int, longRunning bool, d time.Du
 	}
 	v.counter(c, code).Inc()
 	if !longRunning {
-		v.seconds.Observe(d.Seconds())
+		v.observer(c).Observe(d.Seconds())
 	}
 }
 
@@ -139,6 +138,16 @@ func (v *verb) counter(c *Cluster, code int) prometheus.Counter {
 	counter := c.vecs.requests.vec.WithLabelValues(c.name, v.name, label)
 	v.codes[at].Store(&counter)
 	return counter
+}
+
+// observer returns the histogram of the verb.
+func (v *verb) observer(c *Cluster) prometheus.Observer {
+	if known := v.seconds.Load(); known != nil {
+		return *known
+	}
+	seconds := c.vecs.requestDuration.WithLabelValues(c.name, v.name)
+	v.seconds.Store(&seconds)
+	return seconds
 }
 
 // AddBytes counts octets forwarded, for a request at its end or for a stream as

@@ -11,6 +11,7 @@
 //
 // The number of time series is bounded whatever peers send: verbs are those of a
 // fixed set or "other", codes are 100 to 599 or "other", and any other word is
-// one of the first hundred distinct ones given for its label, or "other".
-// Users, paths and namespaces are never labels; they are in the audit log.
+// one of the first hundred distinct ones given for its label, or "other". Only
+// names out of the configuration have no bound but its length. Users, paths and
+// namespaces are never labels; they are in the audit log.
 package metrics

@@ -37,13 +37,13 @@ func (f factory) gauge(name, help string) prometheus.Gauge {
 func (f factory) counters(name, help string, labels ...string) *counters {
 	v := prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: namespace, Name: name, Help: help}, labels)
 	f.registry.MustRegister(v)
-	return &counters{vec: v, words: newWords(len(labels))}
+	return &counters{vec: v, words: newWords(labels)}
 }
 
 func (f factory) gauges(name, help string, labels ...string) *gauges {
 	v := prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: namespace, Name: name, Help: help}, labels)
 	f.registry.MustRegister(v)
-	return &gauges{vec: v, words: newWords(len(labels))}
+	return &gauges{vec: v, words: newWords(labels)}
 }
 
 func (f factory) histograms(name, help string, buckets []float64, labels ...string) *prometheus.HistogramVec {
@@ -76,13 +76,17 @@ func (g *gauges) with(values ...string) prometheus.Gauge {
 // distinct ones stand for themselves.
 type words struct {
 	mu   sync.Mutex
-	seen []map[string]struct{} // by label; guarded by mu
+	seen []map[string]struct{} // by label, nil for one without bounds; guarded by mu
 }
 
-func newWords(labels int) *words {
-	w := &words{seen: make([]map[string]struct{}, labels)}
-	for i := range w.seen {
-		w.seen[i] = make(map[string]struct{})
+func newWords(labels []string) *words {
+	w := &words{seen: make([]map[string]struct{}, len(labels))}
+	for i, label := range labels {
+		switch label {
+		case "cluster", "certificate", "version", "commit", "go_version": // bounded by the configuration
+		default:
+			w.seen[i] = make(map[string]struct{})
+		}
 	}
 	return w
 }
@@ -92,15 +96,16 @@ func (w *words) bound(values []string) []string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for i, value := range values {
-		if _, ok := w.seen[i][value]; ok {
+		seen := w.seen[i]
+		if _, ok := seen[value]; ok {
 			continue
 		}
 		// The client library panics on a value that is not UTF-8.
-		if len(w.seen[i]) >= maxWords || len(value) > maxWordSize || !utf8.ValidString(value) {
+		if len(seen) >= maxWords || len(value) > maxWordSize || !utf8.ValidString(value) {
 			values[i] = other
-			continue
+		} else if seen != nil {
+			seen[value] = struct{}{}
 		}
-		w.seen[i][value] = struct{}{}
 	}
 	return values
 }

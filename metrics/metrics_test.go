@@ -1,0 +1,258 @@
+package metrics
+
+import (
+	"fmt"
+	"io"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/testutil"
+)
+
+// exercise uses every metric once.
+func exercise(m *Metrics) {
+	m.ConnectionOpened()
+	m.ConnectionOpened()
+	m.ConnectionClosed()
+	m.Connection("connect", "refused")
+	m.TunnelOpened()
+	m.TunnelOpened()
+	m.TunnelClosed()
+	m.Authentication("expired")
+	m.Refusal("smuggling")
+	m.Reload("certificate", nil)
+	m.Reload("certificate", io.ErrUnexpectedEOF)
+	m.Panic()
+	m.AuditError()
+	m.CertificateExpiry("tls.crt", time.Unix(1900000000, 0))
+	c := m.Cluster("prod")
+	c.RequestStarted()
+	c.RequestStarted()
+	c.RequestDone("list", 200, false, 3*time.Millisecond)
+	c.AddBytes(10, 200)
+	c.Dial("ok", 2*time.Millisecond)
+	c.Upstream(UpstreamNone, UpstreamActive)
+	c.Upstream(UpstreamActive, UpstreamIdle)
+	c.Retry("closed")
+	c.Error("dial")
+	c.StreamOpened("spdy")
+	c.StreamOpened("websocket")
+	c.StreamClosed("spdy", "recorded")
+}
+
+const exercised = `
+# HELP spliceway_audit_errors_total Audit events lost because they could not be written.
+# TYPE spliceway_audit_errors_total counter
+spliceway_audit_errors_total 1
+# HELP spliceway_authentications_total Tokens and proofs verified, by result.
+# TYPE spliceway_authentications_total counter
+spliceway_authentications_total{result="expired"} 1
+# HELP spliceway_certificate_expiry_timestamp_seconds When a certificate in use ends, in seconds since 1970.
+# TYPE spliceway_certificate_expiry_timestamp_seconds gauge
+spliceway_certificate_expiry_timestamp_seconds{certificate="tls.crt"} 1.9e+09
+# HELP spliceway_connections_active Client connections now open, in any phase.
+# TYPE spliceway_connections_active gauge
+spliceway_connections_active 1
+# HELP spliceway_connections_total Client connections by the phase they reached and what came of it there.
+# TYPE spliceway_connections_total counter
+spliceway_connections_total{phase="connect",result="refused"} 1
+# HELP spliceway_forwarded_bytes_total Octets of heads and bodies forwarded; up is towards the API server.
+# TYPE spliceway_forwarded_bytes_total counter
+spliceway_forwarded_bytes_total{cluster="prod",direction="down"} 200
+spliceway_forwarded_bytes_total{cluster="prod",direction="up"} 10
+# HELP spliceway_panics_total Panics caught; each ended one connection.
+# TYPE spliceway_panics_total counter
+spliceway_panics_total 1
+# HELP spliceway_refusals_total Requests refused by the gateway itself, by reason.
+# TYPE spliceway_refusals_total counter
+spliceway_refusals_total{reason="smuggling"} 1
+# HELP spliceway_reload_total Reloads of files that changed, by kind of file and result.
+# TYPE spliceway_reload_total counter
+spliceway_reload_total{file="certificate",result="error"} 1
+spliceway_reload_total{file="certificate",result="ok"} 1
+# HELP spliceway_requests_in_flight Requests that are now being forwarded, streams included.
+# TYPE spliceway_requests_in_flight gauge
+spliceway_requests_in_flight{cluster="prod"} 1
+# HELP spliceway_requests_total Requests whose response is complete, by verb and HTTP status.
+# TYPE spliceway_requests_total counter
+spliceway_requests_total{cluster="prod",code="200",verb="list"} 1
+# HELP spliceway_streams_active Upgraded streams now open.
+# TYPE spliceway_streams_active gauge
+spliceway_streams_active{cluster="prod",protocol="spdy"} 0
+spliceway_streams_active{cluster="prod",protocol="websocket"} 1
+# HELP spliceway_streams_total Upgraded streams that ended, by protocol and what became of their recording.
+# TYPE spliceway_streams_total counter
+spliceway_streams_total{cluster="prod",outcome="recorded",protocol="spdy"} 1
+# HELP spliceway_tunnels_active Authenticated tunnels now open.
+# TYPE spliceway_tunnels_active gauge
+spliceway_tunnels_active 1
+# HELP spliceway_upstream_connections Connections to API servers now open, by state.
+# TYPE spliceway_upstream_connections gauge
+spliceway_upstream_connections{cluster="prod",state="active"} 0
+spliceway_upstream_connections{cluster="prod",state="idle"} 1
+spliceway_upstream_connections{cluster="prod",state="stream"} 0
+# HELP spliceway_upstream_dials_total Connections made to API servers, by result.
+# TYPE spliceway_upstream_dials_total counter
+spliceway_upstream_dials_total{cluster="prod",result="ok"} 1
+# HELP spliceway_upstream_errors_total Requests that failed because of the API server or the way to it, by reason.
+# TYPE spliceway_upstream_errors_total counter
+spliceway_upstream_errors_total{cluster="prod",reason="dial"} 1
+# HELP spliceway_upstream_retries_total Requests repeated on another connection, by reason.
+# TYPE spliceway_upstream_retries_total counter
+spliceway_upstream_retries_total{cluster="prod",reason="closed"} 1
+`
+
+func TestMetricsExposition(t *testing.T) {
+	m := New(Build{Version: "v1", Commit: "abc"})
+	exercise(m)
+	var names []string
+	for line := range strings.Lines(exercised) {
+		if rest, ok := strings.CutPrefix(line, "# TYPE "); ok {
+			names = append(names, strings.Fields(rest)[0])
+		}
+	}
+	if err := testutil.GatherAndCompare(m.Registry(), strings.NewReader(exercised), names...); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestMetricsLint(t *testing.T) {
+	m := New(Build{Version: "v1", Commit: "abc"})
+	exercise(m)
+	m.SigningKeysFetched(time.Now())
+	problems, err := testutil.GatherAndLint(m.Registry())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range problems {
+		t.Errorf("%s: %s", p.Metric, p.Text)
+	}
+}
+
+func TestHandlerServesAllFamilies(t *testing.T) {
+	m := New(Build{Version: "v1.2.3", Commit: "abc"})
+	exercise(m)
+	w := httptest.NewRecorder()
+	m.Handler().ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
+	body := w.Body.String()
+	for _, want := range []string{
+		`spliceway_build_info{commit="abc",go_version="go`, `version="v1.2.3"} 1`,
+		`spliceway_request_duration_seconds_count{cluster="prod",verb="list"} 1`,
+		`spliceway_upstream_dial_duration_seconds_count{cluster="prod"} 1`,
+		"go_goroutines", "process_start_time_seconds",
+	} {
+		if !strings.Contains(body, want) {
+			t.Errorf("GET /metrics lacks %q", want)
+		}
+	}
+	if strings.Contains(body, "signing_keys_age") {
+		t.Error("GET /metrics has an age of signing keys that were never fetched")
+	}
+}
+
+func TestSigningKeysAge(t *testing.T) {
+	m := New(Build{})
+	m.SigningKeysFetched(time.Now().Add(-time.Hour))
+	if got := testutil.ToFloat64(m.keysAge); got < 3600 || got > 3700 {
+		t.Errorf("age = %v, want about 3600", got)
+	}
+}
+
+func TestRequestDoneLongRunningIsNotObserved(t *testing.T) {
+	m := New(Build{})
+	c := m.Cluster("prod")
+	c.RequestStarted()
+	c.RequestDone("watch", 200, true, time.Hour)
+	if n, err := testutil.GatherAndCount(m.Registry(), "spliceway_request_duration_seconds"); err != nil || n != 0 {
+		t.Errorf("%d histograms (%v), want none", n, err)
+	}
+	if got := testutil.ToFloat64(c.inFlight); got != 0 {
+		t.Errorf("in flight = %v, want 0", got)
+	}
+}
+
+func TestRequestDoneBounds(t *testing.T) {
+	for _, row := range []struct {
+		verb            string
+		code            int
+		wantV, wantCode string
+	}{
+		{"get", 100, "get", "100"},
+		{"get", 101, "get", "101"},
+		{"get", 599, "get", "599"},
+		{"get", 99, "get", "other"},
+		{"get", 600, "get", "other"},
+		{"get", 0, "get", "other"},
+		{"get", -1, "get", "other"},
+		{"", 200, "other", "200"},
+		{"GET", 200, "other", "200"},
+		{"\xff\xfe", 200, "other", "200"},
+		{"deletecollection", 200, "deletecollection", "200"},
+	} {
+		m := New(Build{})
+		m.Cluster("c").RequestDone(row.verb, row.code, false, time.Second)
+		want := fmt.Sprintf("# HELP spliceway_requests_total Requests whose response is complete, by verb and HTTP status.\n"+
+			"# TYPE spliceway_requests_total counter\nspliceway_requests_total{cluster=\"c\",code=%q,verb=%q} 1\n", row.wantCode, row.wantV)
+		if err := testutil.GatherAndCompare(m.Registry(), strings.NewReader(want), "spliceway_requests_total"); err != nil {
+			t.Errorf("RequestDone(%q, %d): %v", row.verb, row.code, err)
+		}
+	}
+}
+
+func TestWordsAreBounded(t *testing.T) {
+	m := New(Build{})
+	for i := range 10 * maxWords {
+		m.Refusal(fmt.Sprint("reason-", i))
+	}
+	m.Refusal("\xff not utf-8")
+	m.Refusal(strings.Repeat("x", maxWordSize+1))
+	if n, _ := testutil.GatherAndCount(m.Registry(), "spliceway_refusals_total"); n != maxWords+1 {
+		t.Errorf("%d series, want %d", n, maxWords+1)
+	}
+	if got, want := testutil.ToFloat64(m.refusals.with("other")), float64(9*maxWords+2); got != want {
+		t.Errorf("refusals of other = %v, want %v", got, want)
+	}
+	if got := testutil.ToFloat64(m.refusals.with("reason-7")); got != 1 {
+		t.Errorf("refusals of an early word = %v, want 1", got)
+	}
+}
+
+func TestClustersAreNotBounded(t *testing.T) {
+	m := New(Build{})
+	for i := range 2 * maxWords {
+		m.Cluster(fmt.Sprint("cluster-", i)).Retry("closed")
+	}
+	if n, _ := testutil.GatherAndCount(m.Registry(), "spliceway_upstream_retries_total"); n != 2*maxWords {
+		t.Errorf("%d series, want %d", n, 2*maxWords)
+	}
+}
+
+func TestAddBytesNegative(t *testing.T) {
+	c := New(Build{}).Cluster("prod")
+	c.AddBytes(-1, 5)
+	if up, down := testutil.ToFloat64(c.bytesUp), testutil.ToFloat64(c.bytesDown); up != 0 || down != 5 {
+		t.Errorf("AddBytes(-1, 5) counted %v, %v, want 0, 5", up, down)
+	}
+}
+
+func TestConcurrentFirstUse(t *testing.T) {
+	m := New(Build{})
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			for code := 200; code < 300; code++ {
+				m.Cluster("prod").RequestDone("get", code, false, time.Millisecond)
+			}
+		})
+	}
+	wg.Wait()
+	for code := 200; code < 300; code++ {
+		counter := m.Cluster("prod").verbs["get"].counter(m.Cluster("prod"), code)
+		if got := testutil.ToFloat64(counter); got != 8 {
+			t.Fatalf("code %d counted %v times, want 8", code, got)
+		}
+	}
+}
