@@ -1,0 +1,44 @@
+package conn
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Error is the end of a request that did not go well.
+type Error struct {
+	Blame  string // one of audit's Blame constants
+	Status int    // what the client is told, unless its response has already begun
+	Reason string // one word of a small fixed set, fit for a metric label
+	Say    string // what the client is told: one sentence that gives nothing away
+	Err    error  // the precise cause, for the operator
+
+	at  time.Time // when, on a stream, whose two directions can both fail
+	eof bool      // the API server ended its octets in order
+}
+
+func (e *Error) Error() string {
+	if e.Err == nil {
+		return "conn: " + e.Reason
+	}
+	return fmt.Sprintf("conn: %s: %v", e.Reason, e.Err)
+}
+
+func (e *Error) Unwrap() error { return e.Err }
+
+// Causes for cancelling the context that Serve got. They become the reason of
+// the connection's end.
+var (
+	ErrTokenExpired = errors.New("conn: the token has expired")
+	ErrShutdown     = errors.New("conn: the gateway is shutting down")
+)
+
+var (
+	errIncomplete    = errors.New("the connection ended inside the message")
+	errInterimFlood  = errors.New("too many interim responses")
+	errCredential    = errors.New("the API server answers 401 to the gateway's own credential")
+	errNoIdentity    = errors.New("conn: identity without a user name")
+	errPoolClosed    = errors.New("conn: the pool is closed")
+	errUplinkStopped = errors.New("conn: the uplink was stopped")
+)

@@ -1,0 +1,126 @@
+package conn
+
+import (
+	"time"
+
+	"github.com/spliceway/spliceway/httpparse"
+)
+
+// relayResponse sends the client the response whose head has been read.
+func (c *Conn) relayResponse() *Error {
+	c.x.downBody.start(c.resp.Framing)
+	if c.endsConnection() {
+		c.closing = true
+	}
+	if err := c.writeHead(); err != nil {
+		return err
+	}
+	if c.x.longRunning(&c.req) {
+		c.releaseSent() // it is not sent again from here on
+	}
+	for !c.x.downBody.done {
+		if err := c.relayBody(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// endsConnection reports whether the client connection ends with this response.
+func (c *Conn) endsConnection() bool {
+	switch {
+	case c.req.Close, c.draining.Load(), c.resp.Framing.Kind == httpparse.FramingUntilClose:
+		return true
+	case c.req.Upgrade != httpparse.ProtocolNone && c.in.len() > 0:
+		return true // octets for a protocol that is not going to be spoken
+	}
+	// An error before the body was wanted: RFC 9110, Section 10.1.1. The client
+	// may send it or not, so nothing behind it could be told from it.
+	return c.req.Expect && c.resp.Status >= 400 && c.uplink.sending.Load()
+}
+
+// writeHead writes the response head, and what is already there of the body.
+func (c *Conn) writeHead() *Error {
+	head := c.down.r // the head lies in front of r
+	n, keep, err := c.x.downBody.next(c.down.bytes())
+	if err != nil {
+		return badResponse(err)
+	}
+	c.down.skip(n)
+	if !keep {
+		n = 0
+	}
+	c.x.status, c.x.answered = c.resp.Status, true
+	if same := c.resp.Verbatim(c.closing); same != nil {
+		return c.writeClient(c.down.b[head-len(same) : head+n])
+	}
+	c.x.sent = httpparse.AppendResponse(c.x.sent[:0], &c.resp, c.closing)
+	c.x.sent = append(c.x.sent, c.down.b[head:head+n]...)
+	return c.writeClient(c.x.sent)
+}
+
+// relayBody moves on by one read of the response body.
+func (c *Conn) relayBody() *Error {
+	for c.down.len() > 0 && !c.x.downBody.done {
+		n, keep, err := c.x.downBody.next(c.down.bytes())
+		if err != nil {
+			return badResponse(err)
+		}
+		if keep {
+			if err := c.writeClient(c.down.bytes()[:n]); err != nil {
+				return err
+			}
+		}
+		c.down.skip(n)
+	}
+	if c.x.downBody.done {
+		return nil
+	}
+	err := c.readUpstream(c.bodyWait())
+	if err != nil && c.resp.Framing.Kind == httpparse.FramingUntilClose && err.eof {
+		c.x.downBody.done = true
+		return nil
+	}
+	return err
+}
+
+// responseClean reports whether the upstream connection can carry another
+// request, as far as this response goes.
+func (c *Conn) responseClean() bool {
+	return c.resp.Status != 101 && !c.resp.Close && c.down.len() == 0 &&
+		c.resp.Framing.Kind != httpparse.FramingUntilClose
+}
+
+// Lingering: how long and how much is read of a request body that nobody wants,
+// so that the client gets to read the response before its write fails.
+const (
+	lingerTime   = time.Second
+	lingerOctets = 1 << 20
+)
+
+// settle ends the connection if the request was not read to its end: what
+// follows could not be told from the rest of its body.
+func (c *Conn) settle() {
+	if c.x.up.done {
+		return
+	}
+	c.closing = true
+	if c.uplink.gone() == nil && c.x.answered {
+		c.linger()
+	}
+}
+
+func (c *Conn) linger() {
+	if half, ok := c.client.(interface{ CloseWrite() error }); ok && half.CloseWrite() != nil {
+		return
+	}
+	c.uplink.reads.extend(lingerTime)
+	c.uplink.buf.grab()
+	for read := 0; read < lingerOctets; {
+		n, err := c.client.Read(c.uplink.buf.b)
+		if err != nil {
+			return
+		}
+		read += n
+	}
+}

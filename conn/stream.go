@@ -1,0 +1,239 @@
+package conn
+
+import (
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/spliceway/spliceway/audit"
+	"github.com/spliceway/spliceway/httpparse"
+)
+
+// stream splices a client and an upstream connection after the 101. It has two
+// directions, each with an end of its own: when one side has sent all it has,
+// the other side is told so and may go on.
+type stream struct {
+	c     *Conn
+	tap   Tap
+	moved atomic.Int64 // when octets last went either way, in nanoseconds since 1970
+
+	mu     sync.Mutex
+	ending bool // guarded by mu; the API server has ended, so the client may not idle for long
+}
+
+// direction is one of the two ways through a stream. One goroutine owns it.
+type direction struct {
+	src, dst         net.Conn
+	srcSide, dstSide string // blamed for a failed Read, a failed Write
+	writes           *deadline
+	tap              func([]byte) error
+	wait             func() // sets the deadline of the next Read of src
+	passed           int64  // octets
+}
+
+// stream relays the 101 and then both directions, until both have ended or one
+// has failed. The client connection is of no use afterwards.
+func (c *Conn) stream() *Error {
+	c.closing = true
+	c.uplink.stop() // what the client has sent since its head is in c.in
+	if gone := c.uplink.gone(); gone != nil {
+		return gone
+	}
+	s := &stream{c: c}
+	if err := s.open(); err != nil {
+		return err
+	}
+	c.x.status, c.x.protocol, c.x.answered = c.resp.Status, c.resp.Upgrade, true
+	head := httpparse.AppendResponse(nil, &c.resp, false)
+	c.releaseSent()
+	if err := c.writeClient(head); err != nil {
+		s.tap.Close(err)
+		return err
+	}
+	err := s.run()
+	if err != nil {
+		s.tap.Close(err)
+		return err
+	}
+	s.tap.Close(nil)
+	return nil
+}
+
+// open asks for the tap. What it refuses, the client never learns to have begun.
+func (s *stream) open() *Error {
+	c := s.c
+	s.tap = untapped{}
+	if c.config.Tap == nil {
+		return nil
+	}
+	tap, err := c.config.Tap(&Upgrade{
+		Caller: c.caller, ID: c.x.id, Info: &c.x.info, Request: &c.req, Response: &c.resp,
+	})
+	if err == nil {
+		s.tap = tap
+		return nil
+	}
+	var e *Error
+	if errors.As(err, &e) {
+		return e
+	}
+	return &Error{Blame: audit.BlameRecorder, Status: http.StatusServiceUnavailable, Reason: "recorder", Err: err,
+		Say: "the session can't be recorded, so it was not started; tell your administrator"}
+}
+
+// run copies both directions. The one towards the client runs here, the other on
+// a goroutine that ends when its Read or Write fails: both connections are
+// closed as soon as one direction has failed.
+func (s *stream) run() *Error {
+	c, u := s.c, s.c.x.upstream
+	s.moved.Store(time.Now().UnixNano())
+	up := &direction{
+		src: c.client, dst: u, srcSide: audit.BlameClient, dstSide: audit.BlameUpstream,
+		writes: &u.writes, tap: s.tap.Up, wait: s.waitClient,
+	}
+	down := &direction{
+		src: u, dst: c.client, srcSide: audit.BlameUpstream, dstSide: audit.BlameClient,
+		writes: &c.writes, tap: s.tap.Down, wait: func() { u.reads.extend(c.times.StreamIdle) },
+	}
+	upEnded := make(chan *Error, 1)
+	go s.copyUp(up, upEnded)
+	first := s.copy(down, &c.down)
+	if first != nil {
+		s.close()
+	} else {
+		s.shortenClient()
+	}
+	second := <-upEnded
+	c.x.bytes.up += up.passed
+	c.x.bytes.down += down.passed
+	if first == nil || second != nil && second.at.Before(first.at) {
+		return second
+	}
+	return first
+}
+
+// copyUp is the goroutine of the direction towards the API server.
+func (s *stream) copyUp(up *direction, ended chan<- *Error) {
+	err := s.copy(up, &s.c.in)
+	if err != nil {
+		s.close()
+	}
+	ended <- err
+}
+
+// copy moves octets until src ends or something fails. It begins with those that
+// buf already holds, and passes the end of src on.
+func (s *stream) copy(d *direction, buf *buffer) *Error {
+	buf.grab()
+	for {
+		if buf.len() > 0 {
+			if err := s.pass(d, buf.bytes()); err != nil {
+				return err
+			}
+		}
+		buf.r, buf.w = 0, 0
+		n, err := s.read(d, buf.free())
+		buf.w = n
+		if n > 0 {
+			continue
+		}
+		if errors.Is(err, io.EOF) {
+			return s.passEnd(d)
+		}
+		return streamError(d.srcSide, err)
+	}
+}
+
+// pass gives octets to the tap and then to the other side.
+func (s *stream) pass(d *direction, p []byte) *Error {
+	if err := d.tap(p); err != nil {
+		return streamError(audit.BlameRecorder, err)
+	}
+	d.writes.extend(s.c.times.StreamIdle)
+	n, err := d.dst.Write(p)
+	d.passed += int64(n)
+	if err != nil {
+		return streamError(d.dstSide, err)
+	}
+	s.moved.Store(time.Now().UnixNano())
+	return nil
+}
+
+// passEnd tells the other side that nothing more will come.
+func (s *stream) passEnd(d *direction) *Error {
+	half, ok := d.dst.(interface{ CloseWrite() error })
+	if !ok {
+		return streamError(d.dstSide, errors.ErrUnsupported)
+	}
+	if err := half.CloseWrite(); err != nil {
+		return streamError(d.dstSide, err)
+	}
+	return nil
+}
+
+// read waits for octets. A direction may be silent for as long as it likes while
+// the other one moves.
+func (s *stream) read(d *direction, p []byte) (int, error) {
+	for {
+		d.wait()
+		n, err := d.src.Read(p)
+		if n > 0 || !errors.Is(err, os.ErrDeadlineExceeded) || s.idle() {
+			return n, err
+		}
+	}
+}
+
+// idle reports whether nothing has moved for too long.
+func (s *stream) idle() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	quiet := time.Since(time.Unix(0, s.moved.Load()))
+	return s.ending || quiet >= s.c.times.StreamIdle*3/4
+}
+
+// waitClient sets the deadline of the next Read of the client.
+func (s *stream) waitClient() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	wait := s.c.times.StreamIdle
+	if s.ending {
+		wait = min(wait, s.c.times.BodyIdle)
+	}
+	s.c.uplink.reads.extend(wait)
+}
+
+// shortenClient is called when the API server has ended: a client that was told
+// so has no reason to go on for long.
+func (s *stream) shortenClient() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ending = true
+	s.c.uplink.reads.extend(min(s.c.times.StreamIdle, s.c.times.BodyIdle))
+}
+
+// close ends both connections, so that both directions return.
+func (s *stream) close() {
+	s.c.client.Close()
+	s.c.x.upstream.Close()
+}
+
+// streamError is a failure on one side of a stream.
+func streamError(side string, err error) *Error {
+	e := &Error{Blame: side, Err: err, at: time.Now()}
+	switch {
+	case side == audit.BlameRecorder:
+		e.Reason = "recorder"
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		e.Reason = "idle"
+	case side == audit.BlameClient:
+		e.Reason = reasonClientClosed
+	default:
+		e.Reason = reasonUpstreamClosed
+	}
+	return e
+}

@@ -1,0 +1,214 @@
+package conn
+
+import (
+	"errors"
+	"io"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/spliceway/spliceway/audit"
+)
+
+// watchDelay is how long a response may take before a goroutine is spent on
+// noticing that the client goes away. Most responses are there by then.
+const watchDelay = 100 * time.Millisecond
+
+// uplink is the client's direction while the loop is busy with the API server:
+// it sends what is left of the request body, and then reads on, only to notice
+// when the client goes away. What comes in meanwhile is kept for the loop.
+//
+// It is off, armed (its timer will start a goroutine) or running. The loop owns
+// the client's read side while it is off, the uplink otherwise.
+type uplink struct {
+	c       *Conn
+	reads   deadline // of the client
+	timer   *time.Timer
+	state   uplinkState   // owned by the loop
+	done    chan struct{} // has a value when the goroutine has ended
+	buf     buffer        // what was read behind the body
+	sending atomic.Bool   // the request body is not yet complete
+
+	mu       sync.Mutex
+	stopping bool   // guarded by mu; no Read may begin
+	lost     *Error // guarded by mu; why the client is gone
+}
+
+type uplinkState uint8
+
+const (
+	uplinkOff     uplinkState = iota
+	uplinkArmed               // the timer is running, or has just fired
+	uplinkRunning             // the goroutine is running, or has ended
+)
+
+func (l *uplink) init(c *Conn) {
+	l.c = c
+	l.reads.set = c.client.SetReadDeadline
+	l.done = make(chan struct{}, 1)
+	l.timer = time.AfterFunc(time.Hour, l.watchClient)
+	l.timer.Stop()
+}
+
+// start lets the uplink begin for the exchange whose first octets have just
+// been sent. stop ends it.
+func (l *uplink) start() {
+	if l.c.x.up.done {
+		l.state = uplinkArmed
+		l.timer.Reset(watchDelay)
+		return
+	}
+	l.state = uplinkRunning
+	l.sending.Store(true)
+	go l.sendBody(l.c.x.upstream)
+}
+
+// stop ends the uplink and waits for it. After it the loop owns the read side.
+func (l *uplink) stop() {
+	if l.state == uplinkOff || l.state == uplinkArmed && l.timer.Stop() {
+		l.state = uplinkOff
+		return
+	}
+	l.mu.Lock()
+	l.stopping = true
+	l.reads.expire()
+	l.mu.Unlock()
+	<-l.done
+	l.mu.Lock()
+	l.stopping = false
+	l.reads.forget()
+	l.mu.Unlock()
+	l.state = uplinkOff
+}
+
+// handOver gives the loop what was read behind the request body, and is ready
+// for the next exchange.
+func (l *uplink) handOver() {
+	l.sending.Store(false)
+	if l.buf.len() == 0 {
+		l.buf.release()
+		return
+	}
+	l.c.in.release() // the body went on behind it, so it is used up
+	l.c.in, l.buf = l.buf, buffer{}
+}
+
+// gone returns why the client is gone, or nil.
+func (l *uplink) gone() *Error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.lost
+}
+
+// lose notes that the client is gone and wakes the loop, which may be waiting
+// for the API server.
+func (l *uplink) lose(err *Error) {
+	l.mu.Lock()
+	l.lost = err
+	l.mu.Unlock()
+	l.c.closeCurrent()
+}
+
+// watchClient runs on a goroutine of its own, started by the timer.
+func (l *uplink) watchClient() {
+	l.watch(&l.c.in)
+	l.done <- struct{}{}
+}
+
+// sendBody runs on a goroutine of its own. It ends when the client or the API
+// server ends, or by stop.
+func (l *uplink) sendBody(u *upstreamConn) {
+	if err := l.copyBody(u); err == nil {
+		l.sending.Store(false)
+		l.watch(&l.buf)
+	}
+	l.done <- struct{}{}
+}
+
+// copyBody sends the rest of the request body. When the API server takes no
+// more it just ends: there may be a response that says why.
+func (l *uplink) copyBody(u *upstreamConn) error {
+	x := &l.c.x
+	l.buf.grab()
+	for !x.up.done {
+		if err := l.read(&l.buf, l.c.times.BodyIdle); err != nil {
+			if !errors.Is(err, errUplinkStopped) {
+				l.lose(l.c.clientError("body", err))
+			}
+			return err
+		}
+		if err := l.passBody(u); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// passBody sends what the buffer holds of the body.
+func (l *uplink) passBody(u *upstreamConn) error {
+	x := &l.c.x
+	for l.buf.len() > 0 && !x.up.done {
+		n, keep, err := x.up.next(l.buf.bytes())
+		if err != nil {
+			l.lose(malformed(err))
+			return err
+		}
+		if keep {
+			u.writes.extend(l.c.times.BodyIdle)
+			sent, err := u.Write(l.buf.bytes()[:n])
+			x.bytes.up += int64(sent)
+			if err != nil {
+				return err
+			}
+		}
+		l.buf.skip(n)
+	}
+	l.buf.compact()
+	return nil
+}
+
+// watch reads until the client is gone, the buffer is full or stop is called.
+func (l *uplink) watch(buf *buffer) {
+	for !buf.full() {
+		err := l.read(buf, 0)
+		switch {
+		case err == nil:
+			continue
+		case errors.Is(err, errUplinkStopped):
+		case errors.Is(err, io.EOF):
+			l.lose(&Error{Blame: audit.BlameClient, Reason: reasonClientClosed})
+		default:
+			l.lose(l.c.clientError("", err))
+		}
+		return
+	}
+}
+
+// read appends to buf what the client sends next, within wait (0: without
+// limit).
+func (l *uplink) read(buf *buffer, wait time.Duration) error {
+	if err := l.mayRead(wait); err != nil {
+		return err
+	}
+	n, err := l.c.client.Read(buf.free())
+	buf.w += n
+	if n > 0 {
+		return nil
+	}
+	if stopped := l.mayRead(wait); stopped != nil {
+		return stopped
+	}
+	return err
+}
+
+// mayRead sets the deadline of a Read, unless stop has been called: it must not
+// undo the one that stop has set.
+func (l *uplink) mayRead(wait time.Duration) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.stopping {
+		return errUplinkStopped
+	}
+	l.reads.extend(wait)
+	return nil
+}

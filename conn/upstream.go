@@ -1,0 +1,46 @@
+package conn
+
+import (
+	"errors"
+	"net"
+	"time"
+)
+
+// upstreamConn is one TLS connection to the API server. Its owner is the Pool
+// while it is idle and one exchange otherwise.
+type upstreamConn struct {
+	net.Conn // TLS over socket
+	socket   *socket
+	reads    deadline
+	writes   deadline
+	reused   bool      // it has carried a request before
+	idleAt   time.Time // when it became idle; guarded by Pool.mu
+}
+
+func newUpstreamConn(tls net.Conn, s *socket) *upstreamConn {
+	u := &upstreamConn{Conn: tls, socket: s}
+	u.reads.set, u.writes.set = tls.SetReadDeadline, tls.SetWriteDeadline
+	return u
+}
+
+// clean reports whether nothing is left over above the socket: no octet of a
+// record that has arrived with the end of the last response.
+func (u *upstreamConn) clean() bool {
+	if u.socket == nil {
+		return true
+	}
+	var one [1]byte
+	u.socket.dry = true
+	n, err := u.Conn.Read(one[:])
+	u.socket.dry = false
+	return n == 0 && errors.Is(err, errDry)
+}
+
+// alive reports whether the connection is still open and silent, without
+// waiting. Octets on an idle connection are as bad as its end.
+func (u *upstreamConn) alive() bool {
+	if u.reads.passed() {
+		u.reads.clear() // the runtime refuses to look at a socket behind its deadline
+	}
+	return u.socket == nil || u.socket.silent()
+}
