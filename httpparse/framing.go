@@ -114,6 +114,9 @@ func (p *parser) transferEncoding(f *Field) error {
 	if p.seen.has(classContentLength) {
 		return p.fail(400, int(f.start), bothFramings) // rule 3
 	}
+	if len(f.Value) == 0 {
+		return p.fail(400, int(f.start), "empty transfer-encoding")
+	}
 	if !equalFold(f.Value, "chunked") {
 		return p.fail(501, int(f.start), "transfer coding is not chunked alone") // rule 4
 	}
