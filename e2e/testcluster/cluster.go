@@ -83,7 +83,7 @@ func Start(ctx context.Context, config Config) (c *Cluster, err error) {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	if err := c.startAll(ctx, programs); err != nil {
-		return nil, errors.Join(err, c.stopAll())
+		return nil, errors.Join(err, c.StopPrograms())
 	}
 	return c, nil
 }
@@ -108,7 +108,7 @@ func Open(dir string) (*Cluster, error) {
 
 // Stop ends the programs and removes the directory.
 func (c *Cluster) Stop() error {
-	if err := c.stopAll(); err != nil {
+	if err := c.StopPrograms(); err != nil {
 		return err
 	}
 	return os.RemoveAll(c.dir)
@@ -313,8 +313,9 @@ func (c *Cluster) waitFor(ctx context.Context, what string, ready func() error) 
 	}
 }
 
-// stopAll stops the programs, last started first, and leaves the directory.
-func (c *Cluster) stopAll() error {
+// StopPrograms ends the programs, last started first, and leaves the directory
+// with their logs.
+func (c *Cluster) StopPrograms() error {
 	processes := c.processes()
 	slices.Reverse(processes)
 	var errs []error

@@ -9,7 +9,7 @@
 //
 // A program that calls Start calls Main first: the node is this very program,
 // started once more. A Cluster's methods may be called from several goroutines,
-// except Stop, KillAPIServer and StartAPIServer, which have one caller at a time.
+// except Stop, StopPrograms, KillAPIServer and StartAPIServer, which have one caller at a time.
 // Everything a cluster writes is in its directory, which is removed by Stop.
 // Its programs end with the process that started them, however that ends, unless
 // Config.Detach is set.
