@@ -128,7 +128,7 @@ func verdict(x *exchange) string {
 		}
 	}
 	if x.failed != nil {
-		fmt.Fprintf(&b, "failed %d %s\n", x.failed.Status, x.failed.Reason)
+		fmt.Fprintf(&b, "failed %d %v\n", x.failed.Status, x.failed)
 	}
 	fmt.Fprintf(&b, "tunnel %q", x.early)
 	return b.String()

@@ -117,7 +117,7 @@ func equalFold[T []byte | string](b T, s string) bool {
 		return false
 	}
 	for i := range len(s) {
-		if lower(b[i]) != s[i] {
+		if b[i] != s[i] && lower(b[i]) != s[i] {
 			return false
 		}
 	}
