@@ -16,7 +16,7 @@ type clusterVecs struct {
 	bytes           *counters
 	dials           *counters
 	dialDuration    *prometheus.HistogramVec
-	connections     *gauges
+	registry        *prometheus.Registry
 	retries         *counters
 	errors          *counters
 	streams         *counters
@@ -33,7 +33,7 @@ func newClusterVecs(f factory) *clusterVecs {
 		bytes:           f.counters("forwarded_bytes_total", "Octets of heads and bodies forwarded; up is towards the API server.", "cluster", "direction"),
 		dials:           f.counters("upstream_dials_total", "Connections made to API servers, by result.", "cluster", "result"),
 		dialDuration:    f.histograms("upstream_dial_duration_seconds", "Time for TCP and TLS to an API server, successful or not.", dialBuckets, "cluster"),
-		connections:     f.gauges("upstream_connections", "Connections to API servers now open, by state.", "cluster", "state"),
+		registry:        f.registry,
 		retries:         f.counters("upstream_retries_total", "Requests repeated on another connection, by reason.", "cluster", "reason"),
 		errors:          f.counters("upstream_errors_total", "Requests that failed because of the API server or the way to it, by reason.", "cluster", "reason"),
 		streams:         f.counters("streams_total", "Upgraded streams that ended, by protocol and what became of their recording.", "cluster", "protocol", "outcome"),
@@ -51,19 +51,6 @@ const (
 	maxCode = 599
 )
 
-// UpstreamState is what a connection to an API server is doing.
-type UpstreamState uint8
-
-const (
-	UpstreamNone   UpstreamState = iota // not open: before the dial, after the close
-	UpstreamActive                      // carries a request
-	UpstreamIdle                        // in the pool
-	UpstreamStream                      // upgraded
-)
-
-// upstreamStates are the label values of state.
-var upstreamStates = [...]string{UpstreamActive: "active", UpstreamIdle: "idle", UpstreamStream: "stream"}
-
 // Cluster counts what happens towards one cluster. It is made by Metrics.Cluster.
 type Cluster struct {
 	vecs *clusterVecs
@@ -73,7 +60,6 @@ type Cluster struct {
 	bytesUp     prometheus.Counter
 	bytesDown   prometheus.Counter
 	dialSeconds prometheus.Observer
-	states      [len(upstreamStates)]prometheus.Gauge // nil for UpstreamNone
 	verbs       map[string]*verb                      // complete and read-only after newCluster
 }
 
@@ -94,9 +80,6 @@ func newCluster(vecs *clusterVecs, name string) *Cluster {
 		bytesDown:   vecs.bytes.with(name, "down"),
 		dialSeconds: vecs.dialDuration.WithLabelValues(name),
 		verbs:       make(map[string]*verb, len(verbs)),
-	}
-	for state := UpstreamActive; int(state) < len(upstreamStates); state++ {
-		c.states[state] = vecs.connections.with(name, upstreamStates[state])
 	}
 	for _, v := range verbs {
 		c.verbs[v] = &verb{name: v}
@@ -164,15 +147,19 @@ func (c *Cluster) Dial(result string, d time.Duration) {
 	c.dialSeconds.Observe(d.Seconds())
 }
 
-// Upstream counts a connection to the API server as going from one state to
-// another.
-func (c *Cluster) Upstream(from, to UpstreamState) {
-	if from != UpstreamNone {
-		c.states[from].Dec()
+// WatchPool makes the open connections to the API server a metric. stats is asked
+// at each scrape and must be quick. It is called once a cluster.
+func (c *Cluster) WatchPool(stats func() (idle, active int)) {
+	gauge := func(state string, value func() float64) prometheus.Collector {
+		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Namespace: namespace, Name: "upstream_connections", Help: "Connections to API servers now open, by state.",
+			ConstLabels: prometheus.Labels{"cluster": c.name, "state": state},
+		}, value)
 	}
-	if to != UpstreamNone {
-		c.states[to].Inc()
-	}
+	c.vecs.registry.MustRegister(
+		gauge("idle", func() float64 { idle, _ := stats(); return float64(idle) }),
+		gauge("active", func() float64 { _, active := stats(); return float64(active) }),
+	)
 }
 
 // Retry counts a request that is repeated on another connection.
@@ -186,7 +173,7 @@ func (c *Cluster) Error(reason string) { c.vecs.errors.with(c.name, reason).Inc(
 func (c *Cluster) StreamOpened(protocol string) { c.vecs.streamsActive.with(c.name, protocol).Inc() }
 
 // StreamClosed ends what StreamOpened began. Each stream has one outcome:
-// "recorded", "exempt" or "failed".
+// "recorded", "exempt", "failed", or "unrecorded" while recording is off.
 func (c *Cluster) StreamClosed(protocol, outcome string) {
 	c.vecs.streamsActive.with(c.name, protocol).Dec()
 	c.vecs.streams.with(c.name, protocol, outcome).Inc()

@@ -34,8 +34,7 @@ func exercise(m *Metrics) {
 	c.RequestDone("list", 200, false, 3*time.Millisecond)
 	c.AddBytes(10, 200)
 	c.Dial("ok", 2*time.Millisecond)
-	c.Upstream(UpstreamNone, UpstreamActive)
-	c.Upstream(UpstreamActive, UpstreamIdle)
+	c.WatchPool(func() (idle, active int) { return 1, 0 })
 	c.Retry("closed")
 	c.Error("dial")
 	c.StreamOpened("spdy")
@@ -93,7 +92,6 @@ spliceway_tunnels_active 1
 # TYPE spliceway_upstream_connections gauge
 spliceway_upstream_connections{cluster="prod",state="active"} 0
 spliceway_upstream_connections{cluster="prod",state="idle"} 1
-spliceway_upstream_connections{cluster="prod",state="stream"} 0
 # HELP spliceway_upstream_dials_total Connections made to API servers, by result.
 # TYPE spliceway_upstream_dials_total counter
 spliceway_upstream_dials_total{cluster="prod",result="ok"} 1
