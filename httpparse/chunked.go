@@ -21,14 +21,14 @@ type ChunkDecoder struct {
 	// TrailerLimit is the most octets of the trailer section, as Limits.Trailer. If zero, 4 KiB.
 	TrailerLimit int
 
-	state  chunkState
-	digits int               // of the size, so far
-	left   int64             // octets of data that follow; while the size is read, its value so far
-	offset int               // octets of the body examined
-	err    error             // the first, for ever
-	line   int               // octets of the trailer section, so far
-	name   int               // octets of the name of the trailer field, so far
-	first  [longestTwin]byte // of the name
+	state   chunkState
+	digits  int               // of the size, so far
+	left    int64             // octets of data that follow; while the size is read, its value so far
+	offset  int               // octets of the body examined by earlier calls
+	section int               // octets of the trailer section, so far
+	name    int               // octets of the name of the trailer field, so far
+	first   [longestTwin]byte // of the name
+	err     error             // the first, for ever
 }
 
 // chunkState is what the next octet is.
@@ -158,17 +158,17 @@ func (d *ChunkDecoder) size(c byte) (reason string) {
 
 // trailer takes an octet of the trailer section.
 func (d *ChunkDecoder) trailer(c byte) (reason string) {
+	if d.state == trailerStart && c == '\r' {
+		d.state = chunkEndLF
+		return ""
+	}
 	limit := d.TrailerLimit
 	setDefault(&limit, defaultTrailer)
-	if d.line++; d.line > limit {
+	if d.section++; d.section > limit {
 		return "trailer section too large"
 	}
 	switch d.state {
 	case trailerStart:
-		if c == '\r' {
-			d.state = chunkEndLF
-			return ""
-		}
 		d.name, d.state = 0, trailerName
 		return d.trailerName(c)
 	case trailerName:
