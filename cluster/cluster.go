@@ -129,9 +129,10 @@ func (c *Cluster) Run(ctx context.Context, every time.Duration, report func(kind
 // keepAlive notices a server that is gone within a minute.
 var keepAlive = net.KeepAliveConfig{Enable: true, Idle: 30 * time.Second, Interval: 10 * time.Second, Count: 3}
 
-// Dial connects to the API server and completes the TLS handshake. The error is a
-// *DialError.
-func (c *Cluster) Dial(ctx context.Context) (net.Conn, error) {
+// Dial connects to the API server and completes the TLS handshake. wrap, if not
+// nil, is given the socket and returns what TLS is to use in its place. The error
+// is a *DialError.
+func (c *Cluster) Dial(ctx context.Context, wrap func(net.Conn) net.Conn) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.cfg.DialTimeout)
 	defer cancel()
 	dialer := net.Dialer{KeepAliveConfig: keepAlive}
@@ -139,7 +140,11 @@ func (c *Cluster) Dial(ctx context.Context) (net.Conn, error) {
 	if err != nil {
 		return nil, c.dialError(ctx, err)
 	}
-	conn := tls.Client(raw, c.transport.Get())
+	socket := raw
+	if wrap != nil {
+		socket = wrap(raw)
+	}
+	conn := tls.Client(socket, c.transport.Get())
 	if err := conn.HandshakeContext(ctx); err != nil {
 		_ = raw.Close() // no close_notify: there is no session, and it could block
 		return nil, c.dialError(ctx, err)

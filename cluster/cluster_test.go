@@ -85,7 +85,7 @@ func apiServer(t *testing.T, cfg *tls.Config) (url string) {
 // greeting dials c and returns what the server says.
 func greeting(t *testing.T, c *Cluster) string {
 	t.Helper()
-	conn, err := c.Dial(t.Context())
+	conn, err := c.Dial(t.Context(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -160,7 +160,7 @@ func TestDialFollowsTheAuthorities(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := c.Dial(t.Context()); reasonOf(err) != ReasonAuthority {
+	if _, err := c.Dial(t.Context(), nil); reasonOf(err) != ReasonAuthority {
 		t.Fatalf("Dial() = %v, want an unknown authority", err)
 	}
 	writeFile(t, file, string(next.PEM()))
@@ -173,7 +173,7 @@ func TestDialFollowsTheAuthorities(t *testing.T) {
 	if _, err := c.transport.Check(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := c.Dial(t.Context()); reasonOf(err) != ReasonAuthority {
+	if _, err := c.Dial(t.Context(), nil); reasonOf(err) != ReasonAuthority {
 		t.Errorf("Dial() = %v, want an unknown authority", err)
 	}
 	// A file without certificates changes nothing.
@@ -226,7 +226,7 @@ func TestDialErrors(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			conn, err := c.Dial(t.Context())
+			conn, err := c.Dial(t.Context(), nil)
 			if conn != nil || reasonOf(err) != row.reason || !strings.Contains(fmt.Sprint(err), row.hint) {
 				t.Fatalf("Dial() = %T, %v (%s), want %s with %q", conn, err, reasonOf(err), row.reason, row.hint)
 			}
@@ -279,12 +279,12 @@ func TestDialSilentServer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := c.Dial(t.Context()); reasonOf(err) != ReasonTimeout || !errors.Is(err, context.DeadlineExceeded) {
+	if _, err := c.Dial(t.Context(), nil); reasonOf(err) != ReasonTimeout || !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("Dial() = %v, want a timeout", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := c.Dial(ctx); reasonOf(err) != ReasonCanceled || !errors.Is(err, context.Canceled) {
+	if _, err := c.Dial(ctx, nil); reasonOf(err) != ReasonCanceled || !errors.Is(err, context.Canceled) {
 		t.Errorf("Dial() = %v, want canceled", err)
 	}
 }

@@ -29,6 +29,8 @@ type Config struct {
 	// client learns of it. An error refuses the upgrade; an *Error says how. If
 	// Tap is nil, streams are spliced unwatched.
 	Tap func(*Upgrade) (Tap, error)
+	// Begun is called at the beginning of each request, and may be nil.
+	Begun func()
 	// Done is told of each request when it has ended. What it gets is valid
 	// during the call only. It may be nil.
 	Done func(*audit.Request)

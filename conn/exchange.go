@@ -38,6 +38,9 @@ type exchange struct {
 // head is n octets long. From here to the end of the exchange c.in keeps the
 // head in front of its r.
 func (x *exchange) begin(c *Conn, n int) {
+	if c.config.Begun != nil {
+		c.config.Begun()
+	}
 	x.start = time.Now()
 	x.id = c.nextID()
 	x.info.Parse(c.req.Method, c.req.Target)

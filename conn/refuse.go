@@ -37,10 +37,16 @@ func badResponse(err error) *Error {
 		Say: "the API server's response is not valid HTTP/1.1"}
 }
 
-// unreachable is a failed dial.
+// unreachable is a failed dial. An error of the dialer that has a sentence for
+// the user speaks for itself.
 func unreachable(err error) *Error {
-	return &Error{Blame: audit.BlameUpstream, Status: http.StatusBadGateway, Reason: "upstream-unreachable", Err: err,
-		Say: "the API server can't be reached; try again, and tell your administrator if it lasts"}
+	e := &Error{Blame: audit.BlameUpstream, Status: http.StatusBadGateway, Reason: "upstream-unreachable", Err: err,
+		Say: "the API server can't be reached"}
+	var speaker interface{ Sentence() string }
+	if errors.As(err, &speaker) {
+		e.Say = speaker.Sentence()
+	}
+	return e
 }
 
 // credentialError is the API server's refusal of the gateway itself.

@@ -60,7 +60,7 @@ type Cluster struct {
 	bytesUp     prometheus.Counter
 	bytesDown   prometheus.Counter
 	dialSeconds prometheus.Observer
-	verbs       map[string]*verb                      // complete and read-only after newCluster
+	verbs       map[string]*verb // complete and read-only after newCluster
 }
 
 // verb has the children of one cluster and verb.
