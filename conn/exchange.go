@@ -84,6 +84,7 @@ func (c *Conn) endUpstream(complete bool) {
 		c.config.Pool.put(u)
 	}
 	c.releaseSent()
+	c.down.release() // and with it what was left over: the next response is not to begin with it
 }
 
 // forward sends the request and relays its response. It returns nil when the
