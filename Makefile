@@ -1,0 +1,52 @@
+# Everything a developer needs. `make help` lists the targets.
+
+GO       ?= go
+VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+COMMIT   ?= $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
+LDFLAGS   = -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
+E2E_FLAGS ?= -timeout 30m
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## build bin/spliceway, static
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/spliceway ./cmd/spliceway
+
+.PHONY: demo
+demo: ## start a real cluster, the gateway, issuer and helper; tour them with kubectl
+	cd e2e && $(GO) run ./demo
+
+.PHONY: test
+test: vet race e2e ## everything that must pass: vet, packages under the race detector, end to end
+
+.PHONY: unit
+unit: ## package tests, without the race detector
+	$(GO) test ./...
+
+.PHONY: race
+race: ## package tests under the race detector, and the gates it can't run
+	$(GO) test -race ./...
+	$(GO) test -run 'Alloc' ./...
+
+.PHONY: e2e
+e2e: ## real kubectl through the real binaries to a real API server
+	cd e2e && $(GO) test $(E2E_FLAGS) ./...
+
+.PHONY: vet
+vet: ## gofmt, go vet and staticcheck, over all modules
+	@files=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$files" || { echo "gofmt would change:"; echo "$$files"; exit 1; }
+	$(GO) vet ./...
+	$(GO) tool staticcheck ./...
+	cd e2e && $(GO) vet ./... && $(GO) run -modfile=../go.mod honnef.co/go/tools/cmd/staticcheck ./...
+
+.PHONY: bench
+bench: ## cost of a request and of an idle watch, beside a net/http reverse proxy
+	$(GO) test -run '^$$' -bench . -benchtime 2s ./bench
+
+.PHONY: vuln
+vuln: ## known vulnerabilities; needs the vulnerability database on the network
+	$(GO) run golang.org/x/vuln/cmd/govulncheck@latest ./...

@@ -1,0 +1,154 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/spliceway/spliceway/connect"
+)
+
+// connectFlags are the flags that connect and connect kubeconfig share.
+type connectFlags struct {
+	options  connect.Options
+	logLevel string
+}
+
+func (f *connectFlags) add(command *cobra.Command) {
+	flags := command.PersistentFlags()
+	flags.StringVar(&f.options.Listen, "listen", connect.DefaultListen, "loopback `ADDR` of the local proxy")
+	flags.StringVar(&f.options.Gateway, "gateway", "", "`HOST[:PORT]` of the gateway; default port 8443")
+	flags.StringVar(&f.options.GatewayCAFile, "gateway-ca", "", "`FILE` with the CA of the gateway's certificates; default: the system's")
+	flags.StringVar(&f.options.GatewayServerName, "gateway-server-name", "", "`NAME` in the gateway's certificate; default: the host of --gateway")
+	flags.StringVar(&f.options.ProxySecretFile, "proxy-secret-file", "", "`FILE` that keeps the local proxy's secret; default: in the state directory")
+	flags.StringVar(&f.options.Issuer.URL, "issuer", "", "`URL` of the token issuer")
+	flags.StringVar(&f.options.Issuer.CAFile, "issuer-ca", "", "`FILE` with the CA of the issuer's certificate; default: the system's")
+	flags.StringVar(&f.options.Issuer.Credentials.User, "user", "", "`NAME` of the user at the issuer")
+	flags.StringVar(&f.options.Issuer.Credentials.PasswordFile, "password-file", "", "`FILE` with the password; default: $SPLICEWAY_PASSWORD, or asked for")
+	flags.StringVar(&f.options.Issuer.Credentials.SecretFile, "secret-file", "", "`FILE` with a bearer secret, instead of user and password; default: $SPLICEWAY_SECRET")
+	flags.StringVar(&f.logLevel, "log-level", "info", "`LEVEL` of the log: debug, info, warn or error")
+}
+
+// complete fills in what is not a flag of its own.
+func (f *connectFlags) complete(command *cobra.Command) error {
+	log, err := newLogger(command.ErrOrStderr(), f.logLevel, "console")
+	if err != nil {
+		return usageError(err)
+	}
+	f.options.Log = log
+	f.options.Issuer.Credentials.Prompt = func(user string) (string, error) {
+		return readPassword(command.InOrStdin(), command.ErrOrStderr(), fmt.Sprintf("Password of %s: ", user))
+	}
+	return nil
+}
+
+func newConnect() *cobra.Command {
+	var flags connectFlags
+	command := &cobra.Command{
+		Use:   "connect --gateway HOST --issuer URL --user NAME",
+		Short: "Run the local proxy that takes kubectl to a gateway",
+		Long: `Run a CONNECT proxy on loopback. It makes a key pair in memory, gets and renews
+tokens from the issuer, and takes each connection of kubectl to the gateway with
+a proof that it holds the key. Run "spliceway connect kubeconfig" once with the
+same flags; kubectl, helm, k9s and client-go then work as they always do.`,
+		Example: `  spliceway connect --gateway gw.example.com --issuer https://issuer.example.com:8444 --user ann
+  spliceway connect --gateway gw.example.com --gateway-ca gw-ca.crt \
+      --issuer https://issuer.example.com:8444 --issuer-ca issuer-ca.crt --secret-file ~/.spliceway-secret`,
+		Args: cobra.NoArgs,
+		RunE: func(command *cobra.Command, _ []string) error {
+			if err := flags.complete(command); err != nil {
+				return err
+			}
+			proxy, err := connect.New(flags.options)
+			if err != nil {
+				return badConfig(err, "see spliceway connect --help")
+			}
+			return explain(proxy.Run(command.Context()))
+		},
+	}
+	flags.add(command)
+	command.AddCommand(newKubeconfig(&flags))
+	return command
+}
+
+func newKubeconfig(flags *connectFlags) *cobra.Command {
+	var options connect.KubeconfigOptions
+	var clusterCA string
+	command := &cobra.Command{
+		Use:   "kubeconfig --gateway-ca FILE --issuer URL --user NAME",
+		Short: "Write one kubectl context for each cluster you may reach",
+		Long: `Ask the issuer which clusters you may reach, and write a context for each into the
+kubeconfig, named by its alias. Whatever else is in the file stays as it is.`,
+		Example: `  spliceway connect kubeconfig --gateway-ca gw-ca.crt --issuer https://issuer.example.com:8444 --user ann
+  kubectl config get-contexts`,
+		Args: cobra.NoArgs,
+		RunE: func(command *cobra.Command, _ []string) error {
+			if err := flags.complete(command); err != nil {
+				return err
+			}
+			if clusterCA == "" {
+				clusterCA = flags.options.GatewayCAFile
+			}
+			return writeKubeconfig(command, flags, options, clusterCA)
+		},
+	}
+	f := command.Flags()
+	f.StringVar(&options.File, "kubeconfig", "", "`FILE` to change; default: as kubectl has it")
+	f.StringVar(&options.Prefix, "prefix", "", "`TEXT` before the name of every entry")
+	f.StringVar(&clusterCA, "cluster-ca", "", "`FILE` with the CA of the certificates for the clusters' names; default: --gateway-ca")
+	f.StringVar(&options.SetCurrent, "set-current", "", "`NAME` of the resource that becomes the current context")
+	f.BoolVar(&options.Prune, "prune", false, "remove our contexts for clusters that you may no longer reach")
+	return command
+}
+
+func writeKubeconfig(command *cobra.Command, flags *connectFlags, options connect.KubeconfigOptions, caFile string) (err error) {
+	if caFile == "" {
+		return badConfig(errors.New("--gateway-ca or --cluster-ca is needed: kubectl must know whom to trust"), "")
+	}
+	if options.CA, err = os.ReadFile(caFile); err != nil {
+		return badConfig(fmt.Errorf("reading the CA: %w", err), "")
+	}
+	if options.ProxySecret, err = connect.LoadProxySecret(flags.options.ProxySecretFile); err != nil {
+		return badConfig(err, "")
+	}
+	options.ProxyAddress, options.Issuer = flags.options.Listen, flags.options.Issuer.URL
+	if options.Resources, err = connect.Resources(command.Context(), flags.options.Issuer); err != nil {
+		return explain(err)
+	}
+	result, err := connect.WriteKubeconfig(options)
+	if err != nil {
+		return err
+	}
+	return tell(command.OutOrStdout(), result)
+}
+
+// tell prints what was done to the kubeconfig.
+func tell(w io.Writer, result *connect.KubeconfigResult) error {
+	lines := []string{"kubeconfig " + result.File}
+	for _, group := range []struct {
+		verb  string
+		names []string
+	}{
+		{"wrote", result.Written}, {"kept", result.Kept}, {"removed", result.Pruned},
+		{"skipped, because it has no host name:", result.Skipped},
+	} {
+		for _, name := range group.names {
+			lines = append(lines, "  "+group.verb+" "+name)
+		}
+	}
+	lines = append(lines, "current context: "+result.Current)
+	_, err := fmt.Fprintln(w, strings.Join(lines, "\n"))
+	return err
+}
+
+// explain adds what to do about an error of the issuer.
+func explain(err error) error {
+	if errors.Is(err, connect.ErrCredentials) {
+		return &failure{code: exitRuntime, err: err, hint: "check --user and the password, or the secret"}
+	}
+	return err
+}

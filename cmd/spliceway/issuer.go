@@ -1,0 +1,121 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/spliceway/spliceway/issuer"
+)
+
+func newIssuer() *cobra.Command {
+	var file, level string
+	command := &cobra.Command{
+		Use:   "issuer --config FILE",
+		Short: "Run a token issuer for the users of a file",
+		Long: `Run an HTTPS server that issues tokens for the users of a YAML file, for
+development and small teams. Signing keys, and a certificate authority when no
+certificate is configured, are made on the first start and kept in dataDir. The
+file is read again when it changes.`,
+		Example: `  spliceway issuer hash                      # a password hash or a secret for the file
+  spliceway issuer --config issuer.yaml`,
+		Args: cobra.NoArgs,
+		RunE: func(command *cobra.Command, _ []string) error {
+			log, err := newLogger(command.ErrOrStderr(), level, "json")
+			if err != nil {
+				return usageError(err)
+			}
+			server, err := issuer.New(file, log)
+			if err != nil {
+				return badConfig(err, "")
+			}
+			return server.Run(command.Context())
+		},
+	}
+	configFlag(command, &file)
+	command.Flags().StringVar(&level, "log-level", "info", "`LEVEL` of the log: debug, info, warn or error")
+	command.AddCommand(newHash(), newRotate())
+	return command
+}
+
+func newHash() *cobra.Command {
+	var secret bool
+	command := &cobra.Command{
+		Use:   "hash [--secret]",
+		Short: "Make a password hash, or a bearer secret and its hash",
+		Long: `Read a password from the terminal or from standard input and print its hash for
+passwordHash. With --secret, make a random bearer secret instead and print it with
+its hash for secretHash; it is shown this once.`,
+		Example: `  spliceway issuer hash
+  spliceway issuer hash < password-file
+  spliceway issuer hash --secret`,
+		Args: cobra.NoArgs,
+		RunE: func(command *cobra.Command, _ []string) error {
+			out := command.OutOrStdout()
+			if secret {
+				text, hash := issuer.NewSecret()
+				_, err := fmt.Fprintf(out, "secret:     %s\nsecretHash: %s\n", text, hash)
+				return err
+			}
+			password, err := readPassword(command.InOrStdin(), command.ErrOrStderr(), "Password: ")
+			if err != nil {
+				return err
+			}
+			hash, err := issuer.HashPassword(password)
+			if err != nil {
+				return err
+			}
+			_, err = fmt.Fprintf(out, "passwordHash: %s\n", hash)
+			return err
+		},
+	}
+	command.Flags().BoolVar(&secret, "secret", false, "make a bearer secret")
+	return command
+}
+
+func newRotate() *cobra.Command {
+	var dir string
+	command := &cobra.Command{
+		Use:   "rotate-key --data-dir DIR",
+		Short: "Add a signing key, which signs from then on",
+		Long: `Add a signing key to the issuer's data directory. A running issuer takes it up
+within seconds. Older keys are published until you delete their files, which you may
+do when the last token that they signed has expired.`,
+		Example: `  spliceway issuer rotate-key --data-dir /var/lib/spliceway-issuer`,
+		Args:    cobra.NoArgs,
+		RunE: func(command *cobra.Command, _ []string) error {
+			kid, path, err := issuer.RotateKey(dir)
+			if err != nil {
+				return err
+			}
+			_, err = fmt.Fprintf(command.OutOrStdout(), "key %s in %s signs from now on\n", kid, path)
+			return err
+		},
+	}
+	command.Flags().StringVar(&dir, "data-dir", "", "the issuer's `DIR` of data")
+	if err := command.MarkFlagRequired("data-dir"); err != nil {
+		panic(err)
+	}
+	return command
+}
+
+// readPassword asks on a terminal, without echo, or reads one line.
+func readPassword(in io.Reader, prompt io.Writer, question string) (string, error) {
+	if f, ok := in.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+		fmt.Fprint(prompt, question)
+		text, err := term.ReadPassword(int(f.Fd()))
+		fmt.Fprintln(prompt)
+		return string(text), err
+	}
+	const longest = 4096
+	text, err := io.ReadAll(io.LimitReader(in, longest))
+	if err != nil {
+		return "", fmt.Errorf("reading the password: %w", err)
+	}
+	line, _, _ := strings.Cut(string(text), "\n")
+	return strings.TrimSuffix(line, "\r"), nil
+}

@@ -1,0 +1,124 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/spliceway/spliceway/audit"
+	"github.com/spliceway/spliceway/cluster"
+	"github.com/spliceway/spliceway/config"
+	"github.com/spliceway/spliceway/conn"
+	"github.com/spliceway/spliceway/httpparse"
+	"github.com/spliceway/spliceway/metrics"
+)
+
+// backend is one configured cluster with what serves it: pool, credential,
+// counters. It is safe for concurrent use.
+type backend struct {
+	cluster *cluster.Cluster
+	extra   bool // send the connection id to the API server
+	conn    *conn.Config
+	pool    *conn.Pool
+	metrics *metrics.Cluster
+	audit   *audit.Log
+	refused func(reason string)
+	log     zerolog.Logger
+	dials   health
+}
+
+func (g *Gateway) newBackend(settings config.Cluster) (*backend, error) {
+	cfg := g.config
+	opened, err := cluster.New(settings.Config(cfg.Timeouts.Dial))
+	if err != nil {
+		return nil, err
+	}
+	b := &backend{
+		cluster: opened, extra: settings.ImpersonateExtra, metrics: g.metrics.Cluster(settings.Name),
+		audit: g.audit, refused: g.metrics.Refusal,
+		log: g.log.With().Str(audit.FieldCluster, settings.Name).Str(audit.FieldUpstream, opened.Addr()).Logger(),
+	}
+	b.pool = conn.NewPool(conn.PoolConfig{
+		Dial: opened.Dial, Dialed: b.dialed,
+		MaxIdle: cfg.Limits.IdleUpstream, DialTimeout: cfg.Timeouts.Dial,
+	})
+	b.metrics.WatchPool(func() (idle, active int) { s := b.pool.Stats(); return s.Idle, s.Active })
+	b.conn = &conn.Config{
+		Pool: b.pool, Credential: opened, Host: opened.Host(),
+		Limits: httpparse.Limits{Head: int(cfg.Limits.Head), Line: int(cfg.Limits.Line), Fields: cfg.Limits.Fields},
+		Timeouts: conn.Timeouts{
+			Idle: cfg.Timeouts.Idle, RequestHead: cfg.Timeouts.RequestHead, ResponseHead: cfg.Timeouts.ResponseHead,
+			BodyIdle: cfg.Timeouts.BodyIdle, StreamIdle: cfg.Timeouts.StreamIdle,
+		},
+		Tap: b.tap, Begun: b.metrics.RequestStarted, Done: b.done, Retried: b.metrics.Retry,
+	}
+	return b, nil
+}
+
+// dialed counts a dial, and logs when the API server stops being reachable and
+// when it is back: once each, however many requests find out.
+func (b *backend) dialed(took time.Duration, err error) {
+	if err == nil {
+		b.metrics.Dial("ok", took)
+		if b.dials.succeeded() {
+			b.log.Info().Msg("API server is reachable again")
+		}
+		return
+	}
+	result := "failed"
+	var dial *cluster.DialError
+	if errors.As(err, &dial) {
+		result = dial.Reason
+	}
+	b.metrics.Dial(result, took)
+	if result != cluster.ReasonCanceled && b.dials.failed(err) {
+		b.log.Error().Err(err).Msg("API server is not reachable")
+	}
+}
+
+// done tells audit log and metrics of one request.
+func (b *backend) done(r *audit.Request) {
+	verb, longRunning := "", false
+	if r.Info != nil {
+		verb, longRunning = r.Info.Verb, r.Info.LongRunning()
+	}
+	b.metrics.RequestDone(verb, r.Status, longRunning, r.Duration)
+	b.metrics.AddBytes(r.BytesUp, r.BytesDown)
+	switch r.Blame {
+	case audit.BlameUpstream:
+		b.metrics.Error(r.Reason)
+	case audit.BlameClient, audit.BlameGateway, audit.BlameRecorder:
+		b.refused(r.Reason)
+	}
+	b.audit.Request(r)
+}
+
+// tap counts streams.
+func (b *backend) tap(u *conn.Upgrade) (conn.Tap, error) {
+	protocol := u.Response.Upgrade.String()
+	b.metrics.StreamOpened(protocol)
+	return &streamCounter{metrics: b.metrics, protocol: protocol}, nil
+}
+
+// streamCounter is the Tap of a stream that is counted and not looked at.
+type streamCounter struct {
+	metrics  *metrics.Cluster
+	protocol string
+}
+
+func (*streamCounter) Up([]byte) error   { return nil }
+func (*streamCounter) Down([]byte) error { return nil }
+func (s *streamCounter) Close(error)     { s.metrics.StreamClosed(s.protocol, "unrecorded") }
+
+// run follows the cluster's files until ctx is done, then closes the pool.
+func (b *backend) run(ctx context.Context, report func(kind string, err error)) {
+	b.cluster.Run(ctx, watchInterval, func(kind string, err error) {
+		if err == nil && kind == cluster.KindTransport {
+			b.pool.CloseIdle() // they were opened under the old authorities or certificate
+		}
+		report(kind, err)
+	})
+	b.pool.Close()
+}
