@@ -36,10 +36,11 @@ func (b *buffer) release() {
 	*b = buffer{}
 }
 
-// shrink replaces the pooled memory by size octets of its own, or by more if
-// that is what the buffer holds. Slices of the old memory become invalid.
-func (b *buffer) shrink(size int) {
-	own := make([]byte, max(size, b.len()))
+// shrink replaces the pooled memory by memory of its own, with room for some
+// more than the buffer holds but never more than a pooled one has. Slices of the
+// old memory become invalid.
+func (b *buffer) shrink(room int) {
+	own := make([]byte, min(b.len()+room, bufferSize))
 	n := copy(own, b.bytes())
 	b.release()
 	*b = buffer{b: own, w: n}

@@ -178,7 +178,7 @@ func (c *Conn) keepHead() {
 	}
 	n := c.in.r
 	c.in.r = 0
-	c.in.shrink(c.in.w + smallBuffer)
+	c.in.shrink(smallBuffer)
 	// It parses as it did before; the slices now alias the new memory.
 	if _, err := httpparse.ParseRequest(c.in.bytes(), &c.limits, &c.req); err != nil {
 		panic("conn: internal error: a head does not parse again: " + err.Error())
