@@ -51,6 +51,22 @@ func NewCAValid(tb testing.TB, notBefore, notAfter time.Time) *CA {
 	return &CA{cert: create(tb, template, template, key, key), key: key}
 }
 
+// Intermediate returns an authority whose certificate is signed by this one.
+func (ca *CA) Intermediate(tb testing.TB) *CA {
+	tb.Helper()
+	key := newKey(tb)
+	template := &x509.Certificate{
+		SerialNumber:          newSerial(tb),
+		Subject:               pkix.Name{CommonName: "testnet intermediate CA"},
+		NotBefore:             ca.cert.NotBefore,
+		NotAfter:              ca.cert.NotAfter,
+		IsCA:                  true,
+		BasicConstraintsValid: true,
+		KeyUsage:              x509.KeyUsageCertSign | x509.KeyUsageCRLSign,
+	}
+	return &CA{cert: create(tb, template, ca.cert, key, ca.key), key: key}
+}
+
 // Issue returns a certificate for client and server use with its Leaf set.
 // Names that are IP addresses become IP names, all others DNS names; the
 // first is the common name too.
