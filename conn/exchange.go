@@ -28,6 +28,7 @@ type exchange struct {
 	pooled   *[bufferSize]byte // backs sent
 	upstream *upstreamConn
 	answered bool // an octet of a final response has gone to the client
+	complete bool // and its last one
 	status   int
 	protocol httpparse.Protocol
 	bytes    traffic
@@ -45,7 +46,8 @@ func (x *exchange) begin(c *Conn, n int) {
 	x.id = c.nextID()
 	x.info.Parse(c.req.Method, c.req.Target)
 	x.up.start(c.req.Framing)
-	x.upstream, x.whole, x.answered, x.status, x.err = nil, false, false, 0, nil
+	x.upstream, x.status, x.err = nil, 0, nil
+	x.whole, x.answered, x.complete = false, false, false
 	c.uplink.lost = nil
 	x.protocol, x.bytes = httpparse.ProtocolNone, traffic{}
 	c.in.skip(n)
@@ -63,8 +65,8 @@ func (c *Conn) exchange(ctx context.Context) {
 	if err != nil {
 		c.fail(ctx, err)
 	}
-	c.settle()
 	c.report()
+	c.settle()
 	c.uplink.handOver()
 }
 

@@ -83,9 +83,11 @@ func (c *Conn) refuseHead(err *Error) {
 	c.finish(err)
 	if err.Status != 0 {
 		c.refuse(err)
-		c.linger()
 	}
 	c.report()
+	if c.x.complete {
+		c.linger()
+	}
 }
 
 // cut closes the connection below its TLS, without the alert that would make
@@ -100,13 +102,14 @@ func (c *Conn) cut() {
 
 // refuse writes an error response.
 func (c *Conn) refuse(err *Error) {
-	closing := c.closing || !c.x.up.done
-	c.x.status = err.Status
-	c.x.answered = true
-	text := c.x.info.Discovery()
-	if e := c.writeClient(appendRefusal(nil, err, text, closing, string(c.req.Method) == http.MethodHead)); e != nil {
+	c.closing = c.last() || !c.x.up.done
+	c.x.status, c.x.answered = err.Status, true
+	text, headOnly := c.x.info.Discovery(), string(c.req.Method) == http.MethodHead
+	if e := c.writeClient(appendRefusal(nil, err, text, c.closing, headOnly)); e != nil {
 		c.finish(e)
+		return
 	}
+	c.x.complete = true
 }
 
 // status is as much of metav1.Status as kubectl reads.

@@ -9,9 +9,7 @@ import (
 // relayResponse sends the client the response whose head has been read.
 func (c *Conn) relayResponse() *Error {
 	c.x.downBody.start(c.resp.Framing)
-	if c.endsConnection() {
-		c.closing = true
-	}
+	c.closing = c.endsConnection()
 	if err := c.writeHead(); err != nil {
 		return err
 	}
@@ -23,16 +21,22 @@ func (c *Conn) relayResponse() *Error {
 			return err
 		}
 	}
+	c.x.complete = true
 	return nil
 }
 
-// endsConnection reports whether the client connection ends with this response.
+// last reports whether the client connection ends with this exchange, whatever
+// the response is. It does after an upgrade that was not agreed to: the client
+// may have sent octets of a protocol that is not going to be spoken.
+func (c *Conn) last() bool {
+	return c.closing || c.req.Close || c.req.Upgrade != httpparse.ProtocolNone || c.draining.Load()
+}
+
+// endsConnection reports whether the client connection ends with the response
+// whose head has been read.
 func (c *Conn) endsConnection() bool {
-	switch {
-	case c.req.Close, c.draining.Load(), c.resp.Framing.Kind == httpparse.FramingUntilClose:
+	if c.last() || c.resp.Framing.Kind == httpparse.FramingUntilClose {
 		return true
-	case c.req.Upgrade != httpparse.ProtocolNone && c.in.len() > 0:
-		return true // octets for a protocol that is not going to be spoken
 	}
 	// An error before the body was wanted: RFC 9110, Section 10.1.1. The client
 	// may send it or not, so nothing behind it could be told from it.
@@ -91,8 +95,9 @@ func (c *Conn) responseClean() bool {
 		c.resp.Framing.Kind != httpparse.FramingUntilClose
 }
 
-// Lingering: how long and how much is read of a request body that nobody wants,
-// so that the client gets to read the response before its write fails.
+// Lingering: how long and how much is read of what nobody wants any more, so that
+// the client gets to read the response. A connection that is closed with octets
+// unread is reset, and the response with it. RFC 9112, Section 9.6.
 const (
 	lingerTime   = time.Second
 	lingerOctets = 1 << 20
@@ -101,13 +106,18 @@ const (
 // settle ends the connection if the request was not read to its end: what
 // follows could not be told from the rest of its body.
 func (c *Conn) settle() {
-	if c.x.up.done {
-		return
+	if !c.x.up.done {
+		c.closing = true
 	}
-	c.closing = true
-	if c.uplink.gone() == nil && c.x.answered {
+	if c.closing && c.x.complete && c.unread() {
 		c.linger()
 	}
+}
+
+// unread reports whether the client has sent, or may have, what is not going to
+// be looked at.
+func (c *Conn) unread() bool {
+	return !c.x.up.done || c.req.Upgrade != httpparse.ProtocolNone || c.in.len() > 0 || c.uplink.buf.len() > 0
 }
 
 func (c *Conn) linger() {
