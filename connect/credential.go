@@ -1,0 +1,127 @@
+package connect
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"strings"
+	"sync"
+)
+
+// Environment variables that a password or a bearer secret is taken from.
+const (
+	EnvPassword = "SPLICEWAY_PASSWORD"
+	EnvSecret   = "SPLICEWAY_SECRET"
+)
+
+// maxCredential bounds what is read from a file, in octets.
+const maxCredential = 4 << 10
+
+// Credentials says who the user is to the issuer. A bearer secret goes before a password, a file before the
+// environment, the environment before the prompt. Neither has a place on a command line, where all can see it.
+type Credentials struct {
+	// User is the user's name; not used with a bearer secret.
+	User string
+	// PasswordFile holds the password; a line end behind it is ignored. It is read for every request, so that a
+	// password that has been changed is taken up.
+	PasswordFile string
+	// SecretFile holds a bearer secret, likewise.
+	SecretFile string
+	// Prompt asks for the password of user. It is called once, and its answer kept in memory. If nil, nobody is asked.
+	Prompt func(user string) (string, error)
+	// Getenv is os.Getenv if nil.
+	Getenv func(string) string
+}
+
+// credentialSource puts credentials into requests. Safe for concurrent use.
+type credentialSource struct {
+	options Credentials
+
+	mu       sync.Mutex
+	prompted string // guarded by mu; empty: not asked yet
+}
+
+func newCredentialSource(options Credentials) (*credentialSource, error) {
+	if options.Getenv == nil {
+		options.Getenv = os.Getenv
+	}
+	c := &credentialSource{options: options}
+	if c.isBearer() {
+		return c, nil
+	}
+	if options.User == "" {
+		return nil, fmt.Errorf("connect: there is neither a user name nor a bearer secret (a file, or %s)", EnvSecret)
+	}
+	if strings.Contains(options.User, ":") {
+		return nil, fmt.Errorf("connect: user name %q has a colon", options.User)
+	}
+	if options.PasswordFile == "" && options.Getenv(EnvPassword) == "" && options.Prompt == nil {
+		return nil, fmt.Errorf("connect: there is no password for %q (a file, or %s)", options.User, EnvPassword)
+	}
+	return c, nil
+}
+
+func (c *credentialSource) isBearer() bool {
+	return c.options.SecretFile != "" || c.options.Getenv(EnvSecret) != ""
+}
+
+// authorize adds the Authorization field to a request to the issuer.
+func (c *credentialSource) authorize(r *http.Request) error {
+	if c.isBearer() {
+		secret, err := c.fromFile(c.options.SecretFile, EnvSecret)
+		if err != nil {
+			return fmt.Errorf("connect: reading the bearer secret: %w", err)
+		}
+		r.Header.Set("Authorization", "Bearer "+secret)
+		return nil
+	}
+	password, err := c.password()
+	if err != nil {
+		return fmt.Errorf("connect: reading the password: %w", err)
+	}
+	r.SetBasicAuth(c.options.User, password)
+	return nil
+}
+
+func (c *credentialSource) password() (string, error) {
+	if c.options.PasswordFile != "" || c.options.Getenv(EnvPassword) != "" {
+		return c.fromFile(c.options.PasswordFile, EnvPassword)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.prompted == "" {
+		password, err := c.options.Prompt(c.options.User)
+		if err != nil {
+			return "", err
+		}
+		if password == "" {
+			return "", errors.New("nothing was entered")
+		}
+		c.prompted = password
+	}
+	return c.prompted, nil
+}
+
+// fromFile returns the first line of a file or, without a file, the value of a variable.
+func (c *credentialSource) fromFile(file, variable string) (string, error) {
+	if file == "" {
+		return c.options.Getenv(variable), nil
+	}
+	info, err := os.Stat(file)
+	if err != nil {
+		return "", err
+	}
+	if info.Size() > maxCredential {
+		return "", fmt.Errorf("%s is larger than %d octets", file, maxCredential)
+	}
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return "", err
+	}
+	value := strings.TrimRight(string(data), "\r\n")
+	if value == "" || strings.ContainsAny(value, "\r\n\x00") {
+		return "", fmt.Errorf("%s does not hold one line", file)
+	}
+	return value, nil
+}
