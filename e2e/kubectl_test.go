@@ -67,6 +67,20 @@ func kubectlAs(t *testing.T, user stack.User) kubectl {
 	return k
 }
 
+// kubectlThrough returns the current kubectl with a helper of its own on s.
+func kubectlThrough(t *testing.T, s *stack.Stack, user stack.User) kubectl {
+	t.Helper()
+	helper, err := s.Connect(t.Context(), user)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return kubectl{
+		program:    run.programs[testcluster.Kubectl],
+		kubeconfig: helper.Kubeconfig,
+		env:        []string{"HOME=" + t.TempDir()}, // with a discovery cache of its own
+	}
+}
+
 // directKubeconfig writes a kubeconfig for the API server itself, in which the
 // administrator acts as user.
 func directKubeconfig(t *testing.T, user stack.User) string {

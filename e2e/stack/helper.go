@@ -2,6 +2,7 @@ package stack
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -36,7 +37,7 @@ func (s *Stack) Connect(ctx context.Context, user User) (*Helper, error) {
 	flags := append([]string{
 		"--gateway", s.GatewayAddress, "--gateway-ca", s.Authority.File,
 		"--issuer", s.Issuer, "--issuer-ca", s.IssuerCA,
-		"--listen", listen, "--state-dir", filepath.Join(dir, "state"),
+		"--listen", listen, "--proxy-secret-file", filepath.Join(dir, "proxy-secret"),
 	}, credential...)
 	h := &Helper{User: user, ProxyURL: "http://" + listen, Kubeconfig: filepath.Join(dir, "kubeconfig")}
 	h.Process, err = startProcess(s.Dir, filepath.Base(dir), s.Binary, append([]string{"connect"}, flags...)...)
@@ -47,11 +48,20 @@ func (s *Stack) Connect(ctx context.Context, user User) (*Helper, error) {
 	if err := h.Process.waitReady(ctx, listening(listen)); err != nil {
 		return nil, err
 	}
-	args := append([]string{"connect", "kubeconfig", "--kubeconfig", h.Kubeconfig}, flags...)
+	args := append([]string{"connect", "kubeconfig", "--kubeconfig", h.Kubeconfig, "--set-current", ClusterName}, flags...)
 	if out, err := exec.CommandContext(ctx, s.Binary, args...).CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("spliceway connect kubeconfig: %w\n%s", err, out)
 	}
 	return h, nil
+}
+
+// Disconnect stops all helpers.
+func (s *Stack) Disconnect() error {
+	var errs []error
+	for _, h := range s.helpers {
+		errs = append(errs, h.Process.Stop())
+	}
+	return errors.Join(errs...)
 }
 
 // credentialFlags writes what a user signs in with to a file, and returns the

@@ -90,10 +90,7 @@ func Start(ctx context.Context, config Config) (s *Stack, err error) {
 
 // Stop stops all processes, the helpers first. The files stay.
 func (s *Stack) Stop() error {
-	var errs []error
-	for _, h := range s.helpers {
-		errs = append(errs, h.Process.Stop())
-	}
+	errs := []error{s.Disconnect()}
 	for _, p := range []*Process{s.Gateway, s.IssuerProcess} {
 		if p != nil {
 			errs = append(errs, p.Stop())
@@ -195,6 +192,8 @@ audit:
 log:
   level: debug
   format: json
+drain:
+  timeout: 5s
 {{.Options}}`))
 
 // startGateway writes the gateway's files and starts it.
