@@ -1,0 +1,199 @@
+package config
+
+import (
+	"net/netip"
+	"time"
+
+	"github.com/spliceway/spliceway/cluster"
+)
+
+// Config is a valid configuration. It is made by Load and not to be changed.
+type Config struct {
+	Listen        Strings       `yaml:"listen"`
+	TLS           TLS           `yaml:"tls"`
+	ProxyProtocol ProxyProtocol `yaml:"proxyProtocol"`
+	Metrics       Metrics       `yaml:"metrics"`
+	Authn         Authn         `yaml:"authn"`
+	Clusters      []Cluster     `yaml:"clusters"`
+	Timeouts      Timeouts      `yaml:"timeouts"`
+	Limits        Limits        `yaml:"limits"`
+	Drain         Drain         `yaml:"drain"`
+	Recordings    Recordings    `yaml:"recordings"`
+	Audit         Audit         `yaml:"audit"`
+	Log           Log           `yaml:"log"`
+
+	source *source // where everything is written, for CheckFiles
+}
+
+// Strings is one string or a list of them.
+type Strings []string
+
+// TLS is where the gateway's own certificates come from. At least one source is
+// set.
+type TLS struct {
+	KeyPair      `yaml:",inline"`
+	Certificates []KeyPair `yaml:"certificates"` // further ones, chosen by server name
+	IssuingCA    IssuingCA `yaml:"issuingCA"`
+}
+
+// Pairs returns all certificates that are files, the single one first.
+func (t *TLS) Pairs() []KeyPair {
+	if t.KeyPair == (KeyPair{}) {
+		return t.Certificates
+	}
+	return append([]KeyPair{t.KeyPair}, t.Certificates...)
+}
+
+// KeyPair is a certificate with its chain and its private key, in PEM.
+type KeyPair struct {
+	CertificateFile string `yaml:"certificateFile"`
+	PrivateKeyFile  string `yaml:"privateKeyFile"`
+}
+
+// IssuingCA makes certificates for a fixed set of names. It is off if its files
+// are not set.
+type IssuingCA struct {
+	KeyPair  `yaml:",inline"`
+	Names    []string      `yaml:"names"` // host names and IP addresses
+	Lifetime time.Duration `yaml:"lifetime"`
+}
+
+// Enabled reports whether there is an issuing CA.
+func (ca *IssuingCA) Enabled() bool { return ca.CertificateFile != "" }
+
+// ProxyProtocol is from which peers a PROXY header is taken.
+type ProxyProtocol struct {
+	TrustedCIDRs []netip.Prefix `yaml:"trustedCIDRs"`
+}
+
+// Metrics is where /metrics, /healthz and /readyz are; empty: nowhere.
+type Metrics struct {
+	Listen string `yaml:"listen"`
+}
+
+// Authn is whose tokens are taken.
+type Authn struct {
+	Issuer                string        `yaml:"issuer"`
+	Audience              string        `yaml:"audience"`
+	JWKSURL               string        `yaml:"jwksURL"`    // this or JWKSFile
+	JWKSFile              string        `yaml:"jwksFile"`   // re-read when it changes
+	JWKSCAFile            string        `yaml:"jwksCAFile"` // empty: the system's authorities
+	CacheFile             string        `yaml:"cacheFile"`  // keys of JWKSURL, to survive a start while the issuer is down; empty: none
+	RefreshInterval       time.Duration `yaml:"refreshInterval"`
+	MaxStaleness          time.Duration `yaml:"maxStaleness"` // keys that could not be refreshed for so long are no longer used
+	AllowSystemIdentities []string      `yaml:"allowSystemIdentities"`
+}
+
+// Cluster is an API server, its names and the gateway's credential there.
+type Cluster struct {
+	Name                     string   `yaml:"name"`
+	Address                  string   `yaml:"address"`
+	Aliases                  []string `yaml:"aliases"`
+	Server                   string   `yaml:"server"`
+	ServerName               string   `yaml:"serverName"`
+	CertificateAuthorityFile string   `yaml:"certificateAuthorityFile"`
+	BearerTokenFile          string   `yaml:"bearerTokenFile"`
+	ClientCertificateFile    string   `yaml:"clientCertificateFile"`
+	ClientKeyFile            string   `yaml:"clientKeyFile"`
+	InCluster                bool     `yaml:"inCluster"`
+	ImpersonateExtra         bool     `yaml:"impersonateExtra"` // send the connection id as Impersonate-Extra
+}
+
+// Config returns the settings for cluster.New.
+func (c *Cluster) Config(dialTimeout time.Duration) cluster.Config {
+	return cluster.Config{
+		Name:                  c.Name,
+		Address:               c.Address,
+		Aliases:               c.Aliases,
+		Server:                c.Server,
+		ServerName:            c.ServerName,
+		CAFile:                c.CertificateAuthorityFile,
+		BearerTokenFile:       c.BearerTokenFile,
+		ClientCertificateFile: c.ClientCertificateFile,
+		ClientKeyFile:         c.ClientKeyFile,
+		InCluster:             c.InCluster,
+		DialTimeout:           dialTimeout,
+	}
+}
+
+// Timeouts are how long the gateway waits, each for one thing.
+type Timeouts struct {
+	ProxyHeader    time.Duration `yaml:"proxyHeader"`    // accept to the end of the PROXY header
+	Handshake      time.Duration `yaml:"handshake"`      // outer TLS and CONNECT together
+	InnerHandshake time.Duration `yaml:"innerHandshake"` // inner TLS
+	RequestHead    time.Duration `yaml:"requestHead"`    // first to last octet of a head
+	Idle           time.Duration `yaml:"idle"`           // between two requests
+	Dial           time.Duration `yaml:"dial"`           // TCP and TLS to an API server
+	ResponseHead   time.Duration `yaml:"responseHead"`   // end of the request to the response's head; not for long-running ones
+	BodyIdle       time.Duration `yaml:"bodyIdle"`       // between two octets of a body; not for long-running ones
+	StreamIdle     time.Duration `yaml:"streamIdle"`     // between two octets of a stream, watch or log
+}
+
+// Limits are how much the gateway takes.
+type Limits struct {
+	Connections  int  `yaml:"connections"`  // client connections at once
+	Head         Size `yaml:"head"`         // of a request or response
+	Line         Size `yaml:"line"`         // of one line in it
+	Fields       int  `yaml:"fields"`       // number of header fields
+	IdleUpstream int  `yaml:"idleUpstream"` // idle connections kept per cluster
+}
+
+// Drain is how the gateway stops.
+type Drain struct {
+	Timeout time.Duration `yaml:"timeout"` // connections still open then are closed
+}
+
+// Recordings is where sessions are recorded to and what happens when that fails.
+type Recordings struct {
+	Dir  string `yaml:"dir"`
+	Mode string `yaml:"mode"` // one of the Mode constants
+}
+
+// Values of Recordings.Mode.
+const (
+	ModeStrict     = "strict"      // no session without its recording
+	ModeBestEffort = "best-effort" // a session goes on without its recording
+	ModeOff        = "off"
+)
+
+// Audit is where events are written.
+type Audit struct {
+	Output string `yaml:"output"` // audit.Stdout or a file
+}
+
+// Log is how diagnostics are written.
+type Log struct {
+	Level  string `yaml:"level"`
+	Format string `yaml:"format"` // json or console
+}
+
+// defaults returns what is in force where the file says nothing.
+func defaults() Config {
+	return Config{
+		Listen:  Strings{":8443"},
+		TLS:     TLS{IssuingCA: IssuingCA{Lifetime: 24 * time.Hour}},
+		Metrics: Metrics{Listen: "127.0.0.1:9090"},
+		Authn:   Authn{RefreshInterval: 10 * time.Minute, MaxStaleness: 24 * time.Hour},
+		Timeouts: Timeouts{
+			ProxyHeader:    5 * time.Second,
+			Handshake:      10 * time.Second,
+			InnerHandshake: 10 * time.Second,
+			RequestHead:    10 * time.Second,
+			Idle:           2 * time.Minute,
+			Dial:           cluster.DefaultDialTimeout,
+			ResponseHead:   2 * time.Minute,
+			BodyIdle:       time.Minute,
+			StreamIdle:     4 * time.Hour,
+		},
+		Limits: Limits{
+			Connections:  16384,
+			Head:         32 << 10,
+			Line:         16 << 10,
+			Fields:       128,
+			IdleUpstream: 256,
+		},
+		Drain: Drain{Timeout: time.Hour},
+		Audit: Audit{Output: "stdout"},
+		Log:   Log{Level: "info", Format: "json"},
+	}
+}
