@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/http"
 	"os"
 	"strconv"
 	"sync"
@@ -176,15 +177,15 @@ func (c *Conn) awaitRequest() bool {
 		return false
 	}
 	n, err := c.client.Read(c.in.free())
-	c.mu.Lock()
-	c.idle = false
-	c.mu.Unlock()
+	c.becomeBusy()
 	c.in.w += n
 	if n > 0 {
 		return true
 	}
 	switch {
-	case errors.Is(err, io.EOF) || c.draining.Load():
+	case errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || c.draining.Load():
+		// In order. A client that just exits sends no close_notify, and nothing is
+		// missing without it.
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		c.finish(&Error{Reason: "idle"})
 	default:
@@ -204,6 +205,17 @@ func (c *Conn) becomeIdle() bool {
 	c.idle = true
 	c.uplink.reads.extend(c.times.Idle)
 	return true
+}
+
+// becomeBusy ends what becomeIdle has begun. The deadline may be the one that
+// Drain has set just as the request came in.
+func (c *Conn) becomeBusy() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.idle = false
+	if c.draining.Load() {
+		c.uplink.reads.forget()
+	}
 }
 
 // readLine reads until another line feed has come in, or the buffer is full:
@@ -233,7 +245,8 @@ func (c *Conn) clientError(phase string, err error) *Error {
 	case errors.As(err, &e):
 		return e
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		return &Error{Blame: audit.BlameClient, Status: 408, Reason: phase + "-timeout", Err: err}
+		return &Error{Blame: audit.BlameClient, Status: http.StatusRequestTimeout, Reason: phase + "-timeout", Err: err,
+			Say: "the request did not arrive in time"}
 	case errors.Is(err, io.EOF):
 		err = errIncomplete
 	}
