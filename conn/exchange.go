@@ -27,6 +27,7 @@ type exchange struct {
 	whole    bool              // sent is the whole request
 	pooled   *[bufferSize]byte // backs sent
 	upstream *upstreamConn
+	heard    bool // an octet of a response has come
 	answered bool // an octet of a final response has gone to the client
 	complete bool // and its last one
 	status   int
@@ -47,7 +48,7 @@ func (x *exchange) begin(c *Conn, n int) {
 	x.info.Parse(c.req.Method, c.req.Target)
 	x.up.start(c.req.Framing)
 	x.upstream, x.status, x.err = nil, 0, nil
-	x.whole, x.answered, x.complete = false, false, false
+	x.whole, x.heard, x.answered, x.complete = false, false, false, false
 	c.uplink.lost = nil
 	x.protocol, x.bytes = httpparse.ProtocolNone, traffic{}
 	c.in.skip(n)
@@ -77,7 +78,7 @@ func (c *Conn) endUpstream(complete bool) {
 	u := c.x.upstream
 	c.x.upstream = nil
 	c.own(nil)
-	reusable := complete && c.responseClean() && !c.uplink.sending.Load()
+	reusable := complete && c.responseClean() && !c.uplink.sending.Load() && c.uplink.gone() == nil
 	if u != nil && !reusable {
 		c.config.Pool.drop(u) // before stop: the uplink may be blocked in writing to it
 	}
@@ -160,6 +161,9 @@ func (c *Conn) connect(ctx context.Context, fresh bool) *Error {
 	}
 	c.x.upstream = u
 	c.own(u)
+	if gone := c.uplink.gone(); gone != nil {
+		return gone // while there was nothing to close
+	}
 	return nil
 }
 
@@ -230,8 +234,7 @@ func (c *Conn) repeatReason(err *Error) string {
 	case c.uplink.gone() != nil:
 	case err.Reason == reasonCredential && c.x.whole:
 		return retryCredential // it was not acted on
-	case err.Reason == reasonUpstreamClosed && c.x.upstream.reused && c.down.len() == 0 &&
-		idempotent(c.req.Method) && c.req.Framing.Kind == httpparse.FramingNone:
+	case err.Reason == reasonUpstreamClosed && c.x.upstream.reused && !c.x.heard && c.x.whole && idempotent(c.req.Method):
 		return retryStale
 	}
 	return ""
@@ -315,6 +318,7 @@ func (c *Conn) readUpstream(wait time.Duration) *Error {
 	n, err := u.Read(c.down.free())
 	c.down.w += n
 	if n > 0 {
+		c.x.heard = true
 		return nil
 	}
 	return c.upstreamError(err)
