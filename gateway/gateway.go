@@ -45,7 +45,7 @@ var ErrRecording = errors.New("recordings.mode is not off, and this version does
 // and contacts nobody. Diagnostics go to log.
 func New(cfg *config.Config, build metrics.Build, log zerolog.Logger) (*Gateway, error) {
 	g := &Gateway{config: cfg, log: log, metrics: metrics.New(build), backends: make(map[string]*backend)}
-	if err := inTurn(g.canRecord, g.openKeys, g.openClusters, g.openCertificates, g.openAudit, g.openMux); err != nil {
+	if err := inTurn(g.canRecord, g.openKeys, g.openCertificates, g.openAudit, g.openClusters, g.openMux); err != nil {
 		return nil, err
 	}
 	return g, nil
