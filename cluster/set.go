@@ -55,6 +55,12 @@ func (s *Set) Clusters() []*Cluster { return slices.Clone(s.clusters) }
 func (s *Set) Match(host, address string) (*Cluster, error) {
 	host, address = fold(host), fold(address)
 	if c := s.byAlias[host]; c != nil {
+		// The token means one cluster by its address and another by its alias:
+		// whoever wrote one of them down wrong, it is not ours to choose.
+		if others := s.byAddress[address]; len(others) > 0 && !slices.Contains(others, c) {
+			return nil, fmt.Errorf("%w host %.128q is an alias of %s, address %.128q means %s",
+				ErrAmbiguous, host, c.cfg.Name, address, others[0].cfg.Name)
+		}
 		return c, nil
 	}
 	var found []*Cluster
