@@ -160,6 +160,9 @@ func (g *Gateway) openMux() (err error) {
 		ProxyTimeout: t.ProxyHeader, HandshakeTimeout: t.Handshake, InnerTimeout: t.InnerHandshake,
 		Log: g.log,
 	})
+	if err == nil {
+		g.metrics.WatchConnections(g.mux.Connections)
+	}
 	return err
 }
 

@@ -25,7 +25,6 @@ type Metrics struct {
 	registry *prometheus.Registry
 
 	connections       *counters
-	connectionsActive prometheus.Gauge
 	tunnelsActive     prometheus.Gauge
 	authentications   *counters
 	refusals          *counters
@@ -47,7 +46,6 @@ func New(build Build) *Metrics {
 	m := &Metrics{
 		registry:          f.registry,
 		connections:       f.counters("connections_total", "Client connections by the phase they reached and what came of it there.", "phase", "result"),
-		connectionsActive: f.gauge("connections_active", "Client connections now open, in any phase."),
 		tunnelsActive:     f.gauge("tunnels_active", "Authenticated tunnels now open."),
 		authentications:   f.counters("authentications_total", "Tokens and proofs verified, by result.", "result"),
 		refusals:          f.counters("refusals_total", "Requests refused by the gateway itself, by reason.", "reason"),
@@ -78,11 +76,13 @@ func (m *Metrics) Handler() http.Handler {
 	})
 }
 
-// ConnectionOpened counts a client connection as open until ConnectionClosed.
-func (m *Metrics) ConnectionOpened() { m.connectionsActive.Inc() }
-
-// ConnectionClosed ends what ConnectionOpened began.
-func (m *Metrics) ConnectionClosed() { m.connectionsActive.Dec() }
+// WatchConnections makes the number of client connections, tunnels and those that
+// are being opened, a metric. count is asked at each scrape. It is called once.
+func (m *Metrics) WatchConnections(count func() int) {
+	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Namespace: namespace, Name: "connections_active", Help: "Client connections now open, in any phase.",
+	}, func() float64 { return float64(count()) }))
+}
 
 // Connection counts what came of a connection in a phase.
 func (m *Metrics) Connection(phase, result string) { m.connections.with(phase, result).Inc() }

@@ -14,9 +14,7 @@ import (
 
 // exercise uses every metric once.
 func exercise(m *Metrics) {
-	m.ConnectionOpened()
-	m.ConnectionOpened()
-	m.ConnectionClosed()
+	m.WatchConnections(func() int { return 1 })
 	m.Connection("connect", "refused")
 	m.TunnelOpened()
 	m.TunnelOpened()
