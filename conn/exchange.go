@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net/http"
 	"os"
 	"time"
 
@@ -143,7 +144,9 @@ func (c *Conn) send(ctx context.Context) *Error {
 	if err := c.connect(ctx, fresh); err != nil {
 		return err
 	}
-	c.writeUpstream()
+	if err := c.writeUpstream(); err != nil {
+		return err
+	}
 	c.keepHead()
 	c.uplink.start()
 	return nil
@@ -167,13 +170,24 @@ func (c *Conn) connect(ctx context.Context, fresh bool) *Error {
 	return nil
 }
 
-// writeUpstream writes what was assembled. An error is not returned: the API
-// server may have answered before it closed, and if not, the next read fails.
-func (c *Conn) writeUpstream() {
+// writeUpstream writes what was assembled.
+func (c *Conn) writeUpstream() *Error {
 	u := c.x.upstream
 	u.writes.extend(c.times.BodyIdle)
-	n, _ := u.Write(c.x.sent)
+	n, err := u.Write(c.x.sent)
 	c.x.bytes.up += int64(n)
+	return stalled(err)
+}
+
+// stalled describes an API server that takes nothing any more. Another failed
+// Write is none: there may be a response that says why, and if not, the next
+// Read fails.
+func stalled(err error) *Error {
+	if !errors.Is(err, os.ErrDeadlineExceeded) {
+		return nil
+	}
+	return &Error{Blame: audit.BlameUpstream, Status: http.StatusGatewayTimeout, Reason: reasonUpstreamTimeout, Err: err,
+		Say: "the API server did not take the request in time"}
 }
 
 // keepHead moves the head of a request that may last for hours out of a pooled
@@ -262,8 +276,7 @@ func (c *Conn) repeat(ctx context.Context, reason string) *Error {
 	if err := c.connect(ctx, true); err != nil {
 		return err
 	}
-	c.writeUpstream()
-	return nil
+	return c.writeUpstream()
 }
 
 // readResponse reads response heads until a final one, and relays the interim
@@ -330,11 +343,11 @@ func (c *Conn) upstreamError(err error) *Error {
 	if gone := c.uplink.gone(); gone != nil {
 		return gone
 	}
-	e := &Error{Blame: audit.BlameUpstream, Status: 502, Reason: reasonUpstreamClosed, Err: err,
+	e := &Error{Blame: audit.BlameUpstream, Status: http.StatusBadGateway, Reason: reasonUpstreamClosed, Err: err,
 		Say: "the API server closed the connection before it had answered"}
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		e.Status, e.Reason, e.Say = 504, "upstream-timeout", "the API server did not answer in time"
+		e.Status, e.Reason, e.Say = http.StatusGatewayTimeout, reasonUpstreamTimeout, "the API server did not answer in time"
 	case errors.Is(err, io.EOF):
 		e.Err, e.eof = errIncomplete, true
 	}

@@ -12,11 +12,12 @@ import (
 	"github.com/spliceway/spliceway/httpparse"
 )
 
-// Reason words that decisions depend on.
+// Reason words that are used in several places.
 const (
-	reasonClientClosed   = "client-closed"
-	reasonUpstreamClosed = "upstream-closed"
-	reasonCredential     = "credential-refused"
+	reasonClientClosed    = "client-closed"
+	reasonUpstreamClosed  = "upstream-closed"
+	reasonUpstreamTimeout = "upstream-timeout"
+	reasonCredential      = "credential-refused"
 )
 
 // malformed blames the client for octets that the parser refused.

@@ -38,9 +38,10 @@ func (c *Conn) endsConnection() bool {
 	if c.last() || c.resp.Framing.Kind == httpparse.FramingUntilClose {
 		return true
 	}
-	// An error before the body was wanted: RFC 9110, Section 10.1.1. The client
-	// may send it or not, so nothing behind it could be told from it.
-	return c.req.Expect && c.resp.Status >= 400 && c.uplink.sending.Load()
+	// An error before the body has come: the rest of it is not wanted, and if the
+	// client was asked to wait with it (RFC 9110, Section 10.1.1) it may send it or
+	// not, so that nothing behind it could be told from it.
+	return c.resp.Status >= 400 && c.uplink.sending.Load()
 }
 
 // writeHead writes the response head, and what is already there of the body.

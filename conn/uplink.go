@@ -31,7 +31,7 @@ type uplink struct {
 
 	mu       sync.Mutex
 	stopping bool   // guarded by mu; no Read may begin
-	lost     *Error // guarded by mu; why the client is gone
+	lost     *Error // guarded by mu; why the exchange can't go on
 }
 
 type uplinkState uint8
@@ -93,14 +93,15 @@ func (l *uplink) handOver() {
 	l.c.in, l.buf = l.buf, buffer{}
 }
 
-// gone returns why the client is gone, or nil.
+// gone returns why the exchange can't go on, nil if it can: mostly because the
+// client is gone.
 func (l *uplink) gone() *Error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.lost
 }
 
-// lose notes that the client is gone and wakes the loop, which may be waiting
+// lose notes why the exchange can't go on and wakes the loop, which may be waiting
 // for the API server.
 func (l *uplink) lose(err *Error) {
 	l.mu.Lock()
@@ -125,8 +126,8 @@ func (l *uplink) sendBody(u *upstreamConn) {
 	l.done <- struct{}{}
 }
 
-// copyBody sends the rest of the request body. When the API server takes no
-// more it just ends: there may be a response that says why.
+// copyBody sends the rest of the request body. When the API server has closed it
+// just ends: there may be a response that says why.
 func (l *uplink) copyBody(u *upstreamConn) error {
 	x := &l.c.x
 	l.buf.grab()
@@ -158,6 +159,9 @@ func (l *uplink) passBody(u *upstreamConn) error {
 			sent, err := u.Write(l.buf.bytes()[:n])
 			x.bytes.up += int64(sent)
 			if err != nil {
+				if stalled := stalled(err); stalled != nil {
+					l.lose(stalled)
+				}
 				return err
 			}
 		}
