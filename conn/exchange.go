@@ -79,7 +79,7 @@ func (c *Conn) endUpstream(complete bool) {
 	u := c.x.upstream
 	c.x.upstream = nil
 	c.own(nil)
-	reusable := complete && c.responseClean() && !c.uplink.sending.Load() && c.uplink.gone() == nil
+	reusable := complete && c.responseClean() && c.uplink.body.Load() == bodySent && c.uplink.gone() == nil
 	if u != nil && !reusable {
 		c.config.Pool.drop(u) // before stop: the uplink may be blocked in writing to it
 	}
@@ -326,15 +326,21 @@ func (c *Conn) bodyWait() time.Duration {
 // readUpstream reads what comes next of a response into c.down.
 func (c *Conn) readUpstream(wait time.Duration) *Error {
 	c.down.grab()
-	u := c.x.upstream
-	u.reads.extend(wait)
-	n, err := u.Read(c.down.free())
-	c.down.w += n
-	if n > 0 {
-		c.x.heard = true
-		return nil
+	for {
+		// The API server has its time from the end of the request on. While the
+		// body is moving, the uplink sees to it that it does.
+		moving := c.uplink.body.Load() == bodyMoving
+		c.x.upstream.reads.extend(wait)
+		n, err := c.x.upstream.Read(c.down.free())
+		c.down.w += n
+		if n > 0 {
+			c.x.heard = true
+			return nil
+		}
+		if !moving || !errors.Is(err, os.ErrDeadlineExceeded) {
+			return c.upstreamError(err)
+		}
 	}
-	return c.upstreamError(err)
 }
 
 // upstreamError describes a failed Read of the API server, which is the

@@ -41,7 +41,7 @@ func (c *Conn) endsConnection() bool {
 	// An error before the body has come: the rest of it is not wanted, and if the
 	// client was asked to wait with it (RFC 9110, Section 10.1.1) it may send it or
 	// not, so that nothing behind it could be told from it.
-	return c.resp.Status >= 400 && c.uplink.sending.Load()
+	return c.resp.Status >= 400 && c.uplink.body.Load() != bodySent
 }
 
 // writeHead writes the response head, and what is already there of the body.

@@ -21,13 +21,13 @@ const watchDelay = 100 * time.Millisecond
 // It is off, armed (its timer will start a goroutine) or running. The loop owns
 // the client's read side while it is off, the uplink otherwise.
 type uplink struct {
-	c       *Conn
-	reads   deadline // of the client
-	timer   *time.Timer
-	state   uplinkState   // owned by the loop
-	done    chan struct{} // has a value when the goroutine has ended
-	buf     buffer        // what was read behind the body
-	sending atomic.Bool   // the request body is not yet complete
+	c     *Conn
+	reads deadline // of the client
+	timer *time.Timer
+	state uplinkState   // owned by the loop
+	done  chan struct{} // has a value when the goroutine has ended
+	buf   buffer        // what was read behind the body
+	body  atomic.Uint32 // a bodyState
 
 	mu       sync.Mutex
 	stopping bool   // guarded by mu; no Read may begin
@@ -40,6 +40,15 @@ const (
 	uplinkOff     uplinkState = iota
 	uplinkArmed               // the timer is running, or has just fired
 	uplinkRunning             // the goroutine is running, or has ended
+)
+
+// bodyState is how far the request body is.
+type bodyState = uint32
+
+const (
+	bodySent   bodyState = iota // completely; also if there is none
+	bodyMoving                  // the uplink is sending it
+	bodyStuck                   // the uplink has given up
 )
 
 func (l *uplink) init(c *Conn) {
@@ -59,7 +68,7 @@ func (l *uplink) start() {
 		return
 	}
 	l.state = uplinkRunning
-	l.sending.Store(true)
+	l.body.Store(bodyMoving)
 	go l.sendBody(l.c.x.upstream)
 }
 
@@ -84,7 +93,7 @@ func (l *uplink) stop() {
 // handOver gives the loop what was read behind the request body, and is ready
 // for the next exchange.
 func (l *uplink) handOver() {
-	l.sending.Store(false)
+	l.body.Store(bodySent)
 	if l.buf.len() == 0 {
 		l.buf.release()
 		return
@@ -119,8 +128,10 @@ func (l *uplink) watchClient() {
 // sendBody runs on a goroutine of its own. It ends when the client or the API
 // server ends, or by stop.
 func (l *uplink) sendBody(u *upstreamConn) {
-	if err := l.copyBody(u); err == nil {
-		l.sending.Store(false)
+	if err := l.copyBody(u); err != nil {
+		l.body.Store(bodyStuck)
+	} else {
+		l.body.Store(bodySent)
 		l.watch(&l.buf)
 	}
 	l.done <- struct{}{}
