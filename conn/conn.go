@@ -97,14 +97,21 @@ func (c *Conn) Drain() {
 	}
 }
 
-// abort ends everything at once, from any goroutine.
+// abort ends everything at once, from any goroutine. Only a client that waits for
+// nothing is told in order; to any other one, what it has got must not look
+// complete.
 func (c *Conn) abort() {
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	c.aborted = true
-	c.client.Close()
+	idle := c.idle
 	if c.current != nil {
-		c.current.Close()
+		c.current.abort()
+	}
+	c.mu.Unlock()
+	if idle {
+		c.client.Close()
+	} else {
+		c.cut()
 	}
 }
 
@@ -114,7 +121,7 @@ func (c *Conn) own(u *upstreamConn) {
 	defer c.mu.Unlock()
 	c.current = u
 	if c.aborted && u != nil {
-		u.Close()
+		u.abort()
 	}
 }
 
@@ -124,8 +131,18 @@ func (c *Conn) closeCurrent() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.current != nil {
-		c.current.Close()
+		c.current.abort()
 	}
+}
+
+// cut closes the client connection below its TLS, without the alert that would
+// make what was sent look complete. Any goroutine may call it.
+func (c *Conn) cut() {
+	if t, ok := c.client.(interface{ NetConn() net.Conn }); ok {
+		t.NetConn().Close()
+		return
+	}
+	c.client.Close()
 }
 
 func (c *Conn) releaseBuffers() {

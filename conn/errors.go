@@ -14,8 +14,8 @@ type Error struct {
 	Say    string // what the client is told: one sentence that gives nothing away
 	Err    error  // the precise cause, for the operator
 
-	at  time.Time // when, on a stream, whose two directions can both fail
-	eof bool      // the API server ended its octets in order
+	at    time.Time // when, on a stream, whose two directions can both fail
+	ended bool      // the API server has ended its octets in order
 }
 
 func (e *Error) Error() string {

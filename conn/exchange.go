@@ -355,7 +355,7 @@ func (c *Conn) upstreamError(err error) *Error {
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		e.Status, e.Reason, e.Say = http.StatusGatewayTimeout, reasonUpstreamTimeout, "the API server did not answer in time"
 	case errors.Is(err, io.EOF):
-		e.Err, e.eof = errIncomplete, true
+		e.Err, e.ended = errIncomplete, c.x.upstream.ended(err)
 	}
 	return e
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"net"
 	"net/http"
 	"strconv"
 
@@ -89,16 +88,6 @@ func (c *Conn) refuseHead(err *Error) {
 	if c.x.complete {
 		c.linger()
 	}
-}
-
-// cut closes the connection below its TLS, without the alert that would make
-// what was sent look complete.
-func (c *Conn) cut() {
-	if t, ok := c.client.(interface{ NetConn() net.Conn }); ok {
-		t.NetConn().Close()
-		return
-	}
-	c.client.Close()
 }
 
 // refuse writes an error response.

@@ -82,7 +82,7 @@ func (c *Conn) relayBody() *Error {
 		return nil
 	}
 	err := c.readUpstream(c.bodyWait())
-	if err != nil && c.resp.Framing.Kind == httpparse.FramingUntilClose && err.eof {
+	if err != nil && c.resp.Framing.Kind == httpparse.FramingUntilClose && err.ended {
 		c.x.downBody.done = true
 		return nil
 	}

@@ -1,6 +1,7 @@
 package conn
 
 import (
+	"io"
 	"net"
 	"syscall"
 )
@@ -9,8 +10,9 @@ import (
 // where a TCP connection can only wait.
 type socket struct {
 	net.Conn
-	dry bool            // Read answers errDry; owned by the owner of the upstreamConn
-	raw syscall.RawConn // nil: not a kernel socket
+	dry   bool            // Read answers errDry; owned by the owner of the upstreamConn
+	ended bool            // Read has come to the end of the socket; owned by who reads
+	raw   syscall.RawConn // nil: not a kernel socket
 
 	poll  func(fd uintptr) bool // s.pollOnce, made once so that a look allocates nothing
 	quiet bool                  // result of poll
@@ -31,7 +33,9 @@ func (s *socket) Read(b []byte) (int, error) {
 	if s.dry {
 		return 0, errDry
 	}
-	return s.Conn.Read(b)
+	n, err := s.Conn.Read(b)
+	s.ended = s.ended || err == io.EOF
+	return n, err
 }
 
 // silent reports whether the connection is open and nothing has arrived.

@@ -2,6 +2,7 @@ package conn
 
 import (
 	"errors"
+	"io"
 	"net"
 	"time"
 )
@@ -21,6 +22,25 @@ func newUpstreamConn(tls net.Conn, s *socket) *upstreamConn {
 	u := &upstreamConn{Conn: tls, socket: s}
 	u.reads.set, u.writes.set = tls.SetReadDeadline, tls.SetWriteDeadline
 	return u
+}
+
+// ended reports whether a failed Read was the end of the stream that the API
+// server has announced, which under TLS is a close_notify. crypto/tls takes the
+// end of the socket for one if it comes between two records; an until-close body
+// that was cut off there would look complete.
+func (u *upstreamConn) ended(err error) bool {
+	plain := u.socket == nil || u.Conn == net.Conn(u.socket)
+	return errors.Is(err, io.EOF) && (plain || !u.socket.ended)
+}
+
+// abort closes the connection below its TLS: it neither waits nor says goodbye.
+// Any goroutine may call it.
+func (u *upstreamConn) abort() {
+	if u.socket != nil {
+		u.socket.Close()
+		return
+	}
+	u.Close()
 }
 
 // clean reports whether nothing is left over above the socket: no octet of a
