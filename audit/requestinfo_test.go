@@ -104,6 +104,8 @@ var requestRows = []struct{ name, method, target, want string }{
 	{"selector-unescaped", "GET", "/api/v1/pods?fieldSelector=metadata.name=web", "list - v1 ns=- pods name=web sub=-"},
 	{"selector-double-equals", "GET", "/api/v1/pods?fieldSelector=metadata.name==web", "list - v1 ns=- pods name=web sub=-"},
 	{"selector-among-others", "GET", "/api/v1/pods?fieldSelector=spec.nodeName!=n1,metadata.name=web", "list - v1 ns=- pods name=web sub=-"},
+	{"selector-twice-smallest", "GET", "/api/v1/pods?fieldSelector=metadata.name=b,metadata.name==c", "list - v1 ns=- pods name=c sub=-"},
+	{"selector-backslash", "GET", "/api/v1/pods?fieldSelector=metadata.name=a%5C%2Cb", "list - v1 ns=- pods name=- sub=-"},
 	{"selector-not-equals", "GET", "/api/v1/pods?fieldSelector=metadata.name!=web", "list - v1 ns=- pods name=- sub=-"},
 	{"selector-other-field", "GET", "/api/v1/pods?fieldSelector=metadata.namespace=web", "list - v1 ns=- pods name=- sub=-"},
 	{"selector-bad-term", "GET", "/api/v1/pods?fieldSelector=metadata.name=web,x", "list - v1 ns=- pods name=- sub=-"},

@@ -52,31 +52,43 @@ func (p *pathParts) peek() []byte {
 	return p.rest
 }
 
-var slash = []byte{'/'}
+var (
+	slash     = []byte{'/'}
+	ampersand = []byte{'&'}
+	equals    = []byte{'='}
+	comma     = []byte{','}
+)
 
 // queryValue finds the first value of a parameter. It decodes into dst, which it
-// returns grown; value aliases dst or query. Pairs with a bad escape or a
-// semicolon are passed over, as the API server's url.ParseQuery drops them.
+// returns grown; value aliases dst. Pairs with a bad escape or a semicolon are
+// passed over, as the API server's url.ParseQuery drops them.
 func queryValue(dst, query []byte, name string) (buf, value []byte, found bool) {
+	start := len(dst)
 	for len(query) > 0 {
 		var pair []byte
-		pair, query, _ = bytes.Cut(query, []byte{'&'})
-		key, val, _ := bytes.Cut(pair, []byte{'='})
-		if len(pair) == 0 || bytes.IndexByte(pair, ';') >= 0 {
+		pair, query, _ = bytes.Cut(query, ampersand)
+		key, val, _ := bytes.Cut(pair, equals)
+		var ok bool
+		if dst, ok = sameKey(dst, key, name); !ok || bytes.IndexByte(pair, ';') >= 0 {
 			continue
 		}
-		start, ok := len(dst), true
-		if dst, ok = appendUnescaped(dst, key, true); !ok || string(dst[start:]) != name {
-			dst = dst[:start]
-			continue
-		}
-		dst = dst[:start]
 		if dst, ok = appendUnescaped(dst, val, true); ok {
 			return dst, dst[start:len(dst):len(dst)], true
 		}
 		dst = dst[:start]
 	}
 	return dst, nil, false
+}
+
+// sameKey reports whether key means name. It uses dst to decode and returns it
+// grown by nothing.
+func sameKey(dst, key []byte, name string) ([]byte, bool) {
+	if bytes.IndexByte(key, '%') < 0 {
+		return dst, string(key) == name // a plus is a blank, which no name has
+	}
+	start := len(dst)
+	dst, ok := appendUnescaped(dst, key, true)
+	return dst[:start], ok && string(dst[start:]) == name
 }
 
 // queryBool reads a boolean parameter that is present: only 0 and any-case false
@@ -125,16 +137,16 @@ func unhex(c byte) byte {
 
 // selectedName returns the name that a field selector pins with metadata.name=x
 // or metadata.name==x, nil if it pins none, if any of its terms is malformed, or
-// if the name could not stand in a path. It reorders and unescapes nothing: a
-// selector with a backslash, which no name contains, pins none.
+// if the name could not stand in a path. It unescapes nothing: a selector with a
+// backslash, which no name contains, pins none.
 func selectedName(selector []byte) []byte {
 	if bytes.IndexByte(selector, '\\') >= 0 {
 		return nil
 	}
-	var name []byte
+	var name, first []byte // first is the term of name
 	for len(selector) > 0 {
 		var term []byte
-		term, selector, _ = bytes.Cut(selector, []byte{','})
+		term, selector, _ = bytes.Cut(selector, comma)
 		if len(term) == 0 {
 			continue
 		}
@@ -142,8 +154,9 @@ func selectedName(selector []byte) []byte {
 		if !ok {
 			return nil
 		}
-		if equal && name == nil && string(field) == "metadata.name" {
-			name = value
+		// The API server sorts the terms and takes the first.
+		if equal && string(field) == "metadata.name" && (first == nil || bytes.Compare(term, first) < 0) {
+			name, first = value, term
 		}
 	}
 	if string(name) == "." || string(name) == ".." || bytes.ContainsAny(name, "/%") {
