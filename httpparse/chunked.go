@@ -38,9 +38,9 @@ const (
 	chunkSize    chunkState = iota // a digit of the size, or the end of its line
 	chunkSizeLF                    // LF of the size's line
 	chunkData                      // data
-	chunkDataCR                    // CRLF behind the data
-	chunkDataLF                    //
-	trailerStart                   // a trailer field, or the CRLF that ends the body
+	chunkDataCR                    // CR behind the data
+	chunkDataLF                    // LF behind the data
+	trailerStart                   // behind the last chunk, like all that follow: a trailer field, or the CRLF that ends the body
 	trailerName                    // the name of a trailer field, or its colon
 	trailerValue                   // the value of a trailer field, or the end of its line
 	trailerLF                      // LF of a trailer field's line
@@ -67,10 +67,13 @@ func (d *ChunkDecoder) Decode(buf []byte) (n int, keep bool, err error) {
 		return 0, false, d.err
 	}
 	keep = !d.inTrailer(buf)
-	for n < len(buf) && d.state != chunkDone && d.inTrailer(buf[n:]) != keep {
+	for n < len(buf) && d.state != chunkDone {
 		if d.state == chunkData {
 			n += d.skip(len(buf) - n)
 			continue
+		}
+		if d.state >= trailerStart && d.inTrailer(buf[n:]) == keep {
+			break
 		}
 		if reason := d.step(buf[n]); reason != "" {
 			d.err = d.refuse(d.offset+n, reason)

@@ -53,7 +53,8 @@ const (
 // has tells whether c is in the set.
 func (s classSet) has(c class) bool { return s>>c&1 != 0 }
 
-// classify returns the class of a field name.
+// classify returns the class of a field name. Most names are told apart by their first letter and their length; at most
+// one of the names or beginnings that a line compares with can match, which is why their classes can be or-ed.
 func classify(name []byte) class {
 	if len(name) == 0 {
 		return classOrdinary
@@ -123,8 +124,8 @@ func matchPrefix(name []byte, s string, c class) class {
 	return classOrdinary
 }
 
-// longestTwin bounds the names that are looked at for underscores: longer ones are decided by their beginning,
-// which no exact name is as long as.
+// longestTwin bounds what is looked at of a name for underscores: it is more than any whole name that is guarded, and
+// enough for the beginnings.
 const longestTwin = 32
 
 // classifyTwin returns the class that name has for a peer that takes "_" for "-", as everything built on CGI does.
