@@ -3,7 +3,6 @@ package conn
 import (
 	"errors"
 	"fmt"
-	"time"
 )
 
 // Error is the end of a request that did not go well.
@@ -14,8 +13,7 @@ type Error struct {
 	Say    string // what the client is told: one sentence that gives nothing away
 	Err    error  // the precise cause, for the operator
 
-	at    time.Time // when, on a stream, whose two directions can both fail
-	ended bool      // the API server has ended its octets in order
+	ended bool // the API server has ended its octets in order
 }
 
 func (e *Error) Error() string {

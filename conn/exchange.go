@@ -25,6 +25,7 @@ type exchange struct {
 	downBody body              // response body
 	sent     []byte            // what the API server is sent first: head, and body octets that came with it
 	head     int               // length of the head in sent
+	answer   int               // length of the response's head, which lies in front of c.down's r
 	whole    bool              // sent is the whole request
 	pooled   *[bufferSize]byte // backs sent
 	upstream *upstreamConn
@@ -104,7 +105,7 @@ func (c *Conn) forward(ctx context.Context) *Error {
 		return err
 	}
 	if c.resp.Status == 101 {
-		return c.stream()
+		return c.stream(ctx)
 	}
 	return c.relayResponse()
 }
@@ -293,6 +294,7 @@ func (c *Conn) readResponse() *Error {
 			return badResponse(err)
 		case c.resp.Status >= 200 || c.resp.Status == 101:
 			c.down.skip(n)
+			c.x.answer = n
 			return nil
 		default:
 			if interim++; interim > maxInterim {

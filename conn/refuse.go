@@ -58,9 +58,7 @@ func credentialError(err error) *Error {
 // fail ends an exchange that went wrong: with a response if none has begun, else
 // by cutting the connection where the client can tell that something is missing.
 func (c *Conn) fail(ctx context.Context, err *Error) {
-	if cause := context.Cause(ctx); cause != nil {
-		err = &Error{Reason: endReason(cause), Err: cause} // all else follows from it
-	}
+	err = overruled(ctx, err)
 	c.x.err = err
 	if c.x.answered || err.Status == 0 || err.Blame == audit.BlameClient {
 		c.finish(err)
@@ -71,6 +69,15 @@ func (c *Conn) fail(ctx context.Context, err *Error) {
 	case err.Status != 0:
 		c.refuse(err)
 	}
+}
+
+// overruled returns the cause that ended everything from outside, from which all
+// else follows, or err if there is none.
+func overruled(ctx context.Context, err *Error) *Error {
+	if cause := context.Cause(ctx); cause != nil {
+		return &Error{Reason: endReason(cause), Err: cause}
+	}
+	return err
 }
 
 // refuseHead answers a request whose head could not be read.

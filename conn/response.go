@@ -122,8 +122,8 @@ func (c *Conn) unread() bool {
 }
 
 func (c *Conn) linger() {
-	if half, ok := c.client.(interface{ CloseWrite() error }); ok && half.CloseWrite() != nil {
-		return
+	if closeWrite(c.client) != nil {
+		return // the client is gone, or can't be told that nothing more comes
 	}
 	c.uplink.reads.extend(lingerTime)
 	c.uplink.buf.grab()

@@ -38,6 +38,9 @@ func (s *socket) Read(b []byte) (int, error) {
 	return n, err
 }
 
+// CloseWrite is for a connection without TLS.
+func (s *socket) CloseWrite() error { return closeWrite(s.Conn) }
+
 // silent reports whether the connection is open and nothing has arrived.
 func (s *socket) silent() bool {
 	if s.raw == nil {

@@ -1,6 +1,8 @@
 package conn
 
 import (
+	"bytes"
+	"context"
 	"errors"
 	"io"
 	"net"
@@ -23,7 +25,8 @@ type stream struct {
 	moved atomic.Int64 // when octets last went either way, in nanoseconds since 1970
 
 	mu     sync.Mutex
-	ending bool // guarded by mu; the API server has ended, so the client may not idle for long
+	ending bool   // guarded by mu; the API server has ended, so the client may not idle for long
+	err    *Error // guarded by mu; of the direction that failed first
 }
 
 // direction is one of the two ways through a stream. One goroutine owns it.
@@ -38,30 +41,39 @@ type direction struct {
 
 // stream relays the 101 and then both directions, until both have ended or one
 // has failed. The client connection is of no use afterwards.
-func (c *Conn) stream() *Error {
+func (c *Conn) stream(ctx context.Context) *Error {
 	c.closing = true
 	c.uplink.stop() // what the client has sent since its head is in c.in
 	if gone := c.uplink.gone(); gone != nil {
 		return gone
 	}
+	c.keepResponse()
 	s := &stream{c: c}
 	if err := s.open(); err != nil {
 		return err
 	}
 	c.x.status, c.x.protocol, c.x.answered = c.resp.Status, c.resp.Upgrade, true
-	head := httpparse.AppendResponse(nil, &c.resp, false)
 	c.releaseSent()
-	if err := c.writeClient(head); err != nil {
-		s.tap.Close(err)
-		return err
+	err := c.writeClient(httpparse.AppendResponse(nil, &c.resp, false))
+	if err == nil {
+		err = s.run()
 	}
-	err := s.run()
-	if err != nil {
-		s.tap.Close(err)
-		return err
+	if err == nil {
+		s.tap.Close(nil)
+		return nil
 	}
-	s.tap.Close(nil)
-	return nil
+	err = overruled(ctx, err)
+	s.tap.Close(err)
+	return err
+}
+
+// keepResponse moves the head of the response out of the buffer that the stream
+// is going to use, for the tap may look at it for as long as the stream lasts.
+func (c *Conn) keepResponse() {
+	head := bytes.Clone(c.down.b[c.down.r-c.x.answer : c.down.r])
+	if _, err := httpparse.ParseResponse(head, &c.limits, &c.req, &c.resp); err != nil {
+		panic("conn: internal error: a head does not parse again: " + err.Error())
+	}
 }
 
 // open asks for the tap. What it refuses, the client never learns to have begun.
@@ -100,30 +112,25 @@ func (s *stream) run() *Error {
 		src: u, dst: c.client, srcSide: audit.BlameUpstream, dstSide: audit.BlameClient,
 		writes: &c.writes, tap: s.tap.Down, wait: func() { u.reads.extend(c.times.StreamIdle) },
 	}
-	upEnded := make(chan *Error, 1)
+	upEnded := make(chan struct{})
 	go s.copyUp(up, upEnded)
-	first := s.copy(down, &c.down)
-	if first != nil {
-		s.close()
+	if err := s.copy(down, &c.down); err != nil {
+		s.fail(err)
 	} else {
 		s.shortenClient()
 	}
-	second := <-upEnded
+	<-upEnded
 	c.x.bytes.up += up.passed
 	c.x.bytes.down += down.passed
-	if first == nil || second != nil && second.at.Before(first.at) {
-		return second
-	}
-	return first
+	return s.err
 }
 
 // copyUp is the goroutine of the direction towards the API server.
-func (s *stream) copyUp(up *direction, ended chan<- *Error) {
-	err := s.copy(up, &s.c.in)
-	if err != nil {
-		s.close()
+func (s *stream) copyUp(up *direction, ended chan<- struct{}) {
+	if err := s.copy(up, &s.c.in); err != nil {
+		s.fail(err)
 	}
-	ended <- err
+	close(ended)
 }
 
 // copy moves octets until src ends or something fails. It begins with those that
@@ -164,16 +171,22 @@ func (s *stream) pass(d *direction, p []byte) *Error {
 	return nil
 }
 
-// passEnd tells the other side that nothing more will come.
+// passEnd tells the other side that nothing more will come. One that can't be told
+// any more has ended already, in order or not: the other direction knows.
 func (s *stream) passEnd(d *direction) *Error {
-	half, ok := d.dst.(interface{ CloseWrite() error })
-	if !ok {
-		return streamError(d.dstSide, errors.ErrUnsupported)
-	}
-	if err := half.CloseWrite(); err != nil {
+	if err := closeWrite(d.dst); errors.Is(err, errors.ErrUnsupported) {
 		return streamError(d.dstSide, err)
 	}
 	return nil
+}
+
+// closeWrite ends what c sends and leaves what it receives.
+func closeWrite(c net.Conn) error {
+	half, ok := c.(interface{ CloseWrite() error })
+	if !ok {
+		return errors.ErrUnsupported
+	}
+	return half.CloseWrite()
 }
 
 // read waits for octets. A direction may be silent for as long as it likes while
@@ -216,15 +229,21 @@ func (s *stream) shortenClient() {
 	s.c.uplink.reads.extend(min(s.c.times.StreamIdle, s.c.times.BodyIdle))
 }
 
-// close ends both connections, so that both directions return.
-func (s *stream) close() {
-	s.c.client.Close()
-	s.c.x.upstream.Close()
+// fail ends both connections, so that both directions return. Neither end looks
+// like one in order. What fails because of that is not what is told.
+func (s *stream) fail(err *Error) {
+	s.mu.Lock()
+	if s.err == nil {
+		s.err = err
+	}
+	s.mu.Unlock()
+	s.c.cut()
+	s.c.x.upstream.abort()
 }
 
 // streamError is a failure on one side of a stream.
 func streamError(side string, err error) *Error {
-	e := &Error{Blame: side, Err: err, at: time.Now()}
+	e := &Error{Blame: side, Err: err}
 	switch {
 	case side == audit.BlameRecorder:
 		e.Reason = "recorder"

@@ -33,6 +33,9 @@ func (u *upstreamConn) ended(err error) bool {
 	return errors.Is(err, io.EOF) && (plain || !u.socket.ended)
 }
 
+// CloseWrite ends what is sent to the API server.
+func (u *upstreamConn) CloseWrite() error { return closeWrite(u.Conn) }
+
 // abort closes the connection below its TLS: it neither waits nor says goodbye.
 // Any goroutine may call it.
 func (u *upstreamConn) abort() {
