@@ -146,7 +146,7 @@ func TestRefused(t *testing.T) {
 		{"limit-text", "limits: {connections: many}", "limits.connections", "not a whole number"},
 		{"limit-fraction", "limits: {connections: 1.5}", "limits.connections", "not a whole number"},
 		{"limit-huge", "limits: {connections: 99999999999999999999}", "limits.connections", "not a whole number"},
-		{"limit-head-high", "limits: {head: 2MiB}", "limits.head", "between 1KiB and 1MiB"},
+		{"limit-head-high", "limits: {head: 33KiB}", "limits.head", "between 1KiB and 32KiB"},
 		{"limit-line-over-head", "limits: {head: 8KiB}", "limits.line", "between 256B and 8KiB"},
 		{"size-no-unit", "limits: {head: 65536}", "limits.head", "write 65536B"},
 		{"size-decimal-unit", "limits: {head: 64KB}", "limits.head", "is not a size"},

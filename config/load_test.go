@@ -84,7 +84,7 @@ clusters:
     clientKeyFile: s.key
   - {name: here, aliases: [here.int], inCluster: true}
 timeouts: {proxyHeader: 1s, handshake: 2s, innerHandshake: 3s, requestHead: 4s, idle: 5s, dial: 6s, responseHead: 7s, bodyIdle: 8s, streamIdle: 9s}
-limits: {connections: 10, head: 64KiB, line: 512B, fields: 20, idleUpstream: 0}
+limits: {connections: 10, head: 16KiB, line: 512B, fields: 20, idleUpstream: 0}
 drain: {timeout: 0s}
 recordings: {dir: rec, mode: best-effort}
 audit: {output: audit.log}
@@ -111,7 +111,7 @@ func TestEveryKey(t *testing.T) {
 			{Name: "here", Aliases: []string{"here.int"}, InCluster: true},
 		},
 		Timeouts:   Timeouts{1e9, 2e9, 3e9, 4e9, 5e9, 6e9, 7e9, 8e9, 9e9},
-		Limits:     Limits{Connections: 10, Head: 64 << 10, Line: 512, Fields: 20},
+		Limits:     Limits{Connections: 10, Head: 16 << 10, Line: 512, Fields: 20},
 		Recordings: Recordings{Dir: "/etc/spliceway/rec", Mode: ModeBestEffort},
 		Audit:      Audit{Output: "/etc/spliceway/audit.log"},
 		Log:        Log{Level: "debug", Format: "console"},

@@ -253,7 +253,7 @@ func (v *validator) limits() {
 		text              func(int64) string
 	}{
 		{"connections", int64(l.Connections), 1, 10_000_000, decimal},
-		{"head", int64(l.Head), 1 << 10, 1 << 20, sizeText}, // the API server takes no more than the top
+		{"head", int64(l.Head), 1 << 10, 32 << 10, sizeText}, // the top is what one buffer of package conn holds
 		{"line", int64(l.Line), 256, int64(l.Head), sizeText},
 		{"fields", int64(l.Fields), 16, 10_000, decimal},
 		{"idleUpstream", int64(l.IdleUpstream), 0, 1_000_000, decimal},

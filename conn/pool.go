@@ -14,7 +14,7 @@ type Dialer func(ctx context.Context, wrap func(net.Conn) net.Conn) (net.Conn, e
 // PoolConfig says how a Pool opens and keeps connections.
 type PoolConfig struct {
 	Dial        Dialer                              // required
-	MaxIdle     int                                 // idle connections kept; if zero, 256
+	MaxIdle     int                                 // idle connections kept; if zero, 256; if negative, none
 	IdleTimeout time.Duration                       // how long one is kept; if zero, 60 s, less than the API server's 90 s
 	DialTimeout time.Duration                       // for one Dial; if zero, 10 s
 	Dialed      func(took time.Duration, err error) // told of each Dial; may be nil

@@ -42,7 +42,7 @@ func (g *Gateway) newBackend(settings config.Cluster) (*backend, error) {
 	}
 	b.pool = conn.NewPool(conn.PoolConfig{
 		Dial: opened.Dial, Dialed: b.dialed,
-		MaxIdle: cfg.Limits.IdleUpstream, DialTimeout: cfg.Timeouts.Dial,
+		MaxIdle: orNone(cfg.Limits.IdleUpstream), DialTimeout: cfg.Timeouts.Dial,
 	})
 	b.metrics.WatchPool(func() (idle, active int) { s := b.pool.Stats(); return s.Idle, s.Active })
 	b.conn = &conn.Config{
@@ -55,6 +55,14 @@ func (g *Gateway) newBackend(settings config.Cluster) (*backend, error) {
 		Tap: b.tap, Begun: b.metrics.RequestStarted, Done: b.done, Retried: b.metrics.Retry,
 	}
 	return b, nil
+}
+
+// orNone makes 0 mean none, where a zero field would mean the default.
+func orNone(n int) int {
+	if n == 0 {
+		return -1
+	}
+	return n
 }
 
 // dialed counts a dial, and logs when the API server stops being reachable and
