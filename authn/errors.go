@@ -87,14 +87,15 @@ func Reason(err error) string {
 
 // Status is the HTTP status with which a CONNECT is refused for err: 407 without
 // credentials, 401 for a bad token or proof, 400 for a bad target, 503 while
-// there are no keys to judge by, and 500 for an error this package did not make.
+// there are no keys to judge by, and, as the protocol has it, 400 for an error
+// this package did not make.
 func Status(err error) int {
 	for _, c := range classes {
 		if errors.Is(err, c.err) {
 			return c.status
 		}
 	}
-	return http.StatusInternalServerError
+	return http.StatusBadRequest
 }
 
 // Reasons lists every word that Reason returns for an error, for callers that

@@ -15,14 +15,14 @@ func TestReasonAndStatus(t *testing.T) {
 		reason string
 		status int
 	}{
-		{nil, "", 500},
+		{nil, "", 400},
 		{ErrCredentials, "credentials", 407},
 		{ErrExpired, "expired", 401},
 		{fmt.Errorf("connection 7: %w", ErrProof), "proof", 401},
 		{ErrTarget, "target", 400},
 		{ErrSystemIdentity, "system-identity", 401},
 		{fmt.Errorf("%w: %w", ErrKeysUnavailable, context.Canceled), "keys-unavailable", 503},
-		{context.Canceled, "internal", 500},
+		{context.Canceled, "internal", 400},
 	} {
 		if got := Reason(row.err); got != row.reason {
 			t.Errorf("Reason(%v) = %q, want %q", row.err, got, row.reason)

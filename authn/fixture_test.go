@@ -11,7 +11,6 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"fmt"
-	"math/big"
 	"testing"
 	"time"
 )
@@ -136,14 +135,16 @@ func publicPEM(key any) []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})
 }
 
-// jwk is the JWK of a P-256 key (RFC 7518, Section 6.2.1).
+// jwk is the JWK of a key on P-256 or P-384 (RFC 7518, Section 6.2.1).
 func jwk(kid string, key *ecdsa.PublicKey) map[string]any {
-	coordinate := func(n *big.Int) string {
-		return base64.RawURLEncoding.EncodeToString(n.FillBytes(make([]byte, (key.Params().BitSize+7)/8)))
+	point, err := key.Bytes() // 4, x, y
+	if err != nil {
+		panic(err)
 	}
+	x, y := point[1:1+len(point)/2], point[1+len(point)/2:]
 	return map[string]any{
-		"kty": "EC", "crv": key.Params().Name, "use": "sig", "alg": "ES256", "kid": kid,
-		"x": coordinate(key.X), "y": coordinate(key.Y),
+		"kty": "EC", "crv": key.Params().Name, "use": "sig", "kid": kid,
+		"x": base64.RawURLEncoding.EncodeToString(x), "y": base64.RawURLEncoding.EncodeToString(y),
 	}
 }
 

@@ -99,8 +99,6 @@ func checkName(what, name string) error {
 		return claimsErrorf("%s is empty", what)
 	case len(name) > maxName:
 		return claimsErrorf("%s of %d octets, more than %d", what, len(name), maxName)
-	case !utf8.ValidString(name):
-		return claimsErrorf("%s is not UTF-8: %s", what, quote(name))
 	case strings.TrimSpace(name) != name:
 		return claimsErrorf("%s has white space around it: %s", what, quote(name))
 	case strings.ContainsFunc(name, unfit):
@@ -109,6 +107,7 @@ func checkName(what, name string) error {
 	return nil
 }
 
-// unfit also refuses U+FFFD, which is what encoding/json makes of an unpaired
-// surrogate: two different tokens would name one user.
+// unfit also refuses U+FFFD, which is what invalid UTF-8 decodes to, and what
+// encoding/json makes of an unpaired surrogate: two different tokens would name
+// one user.
 func unfit(r rune) bool { return !unicode.IsPrint(r) || r == utf8.RuneError }

@@ -2,7 +2,6 @@ package authn
 
 import (
 	"crypto/ecdsa"
-	"crypto/elliptic"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -57,10 +56,7 @@ func parseKey(raw json.RawMessage) (id string, key *ecdsa.PublicKey) {
 	if err != nil {
 		return "", nil
 	}
-	key, ok := jwk.Key().(*ecdsa.PublicKey)
-	if !ok || key.Curve != elliptic.P256() {
-		return "", nil
-	}
+	key, _ = jwk.Key().(*ecdsa.PublicKey)
 	return m.KID, key
 }
 

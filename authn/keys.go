@@ -38,10 +38,13 @@ type KeySetConfig struct {
 const retryInterval = 30 * time.Second
 
 // KeySet holds an issuer's signing keys and keeps them fresh. It is usable at
-// once, and refreshes on demand even before Run.
+// once, and refreshes on demand even before Run. Once Run has returned, it
+// answers from memory only.
 type KeySet struct {
-	cfg  KeySetConfig
-	load func(context.Context) (*keyring, error)
+	cfg      KeySetConfig
+	load     func(context.Context) (*keyring, error)
+	lifetime context.Context // of all refreshes, whoever waits for them
+	end      context.CancelFunc
 
 	current atomic.Pointer[keyring] // nil before the first success
 
@@ -72,6 +75,7 @@ func NewKeySet(cfg KeySetConfig) (*KeySet, error) {
 	cfg.Timeout = cmp.Or(cfg.Timeout, 10*time.Second)
 	cfg.MaxStale = cmp.Or(cfg.MaxStale, 24*time.Hour)
 	s := &KeySet{cfg: cfg}
+	s.lifetime, s.end = context.WithCancel(context.Background())
 	var err error
 	switch {
 	case (cfg.URL == "") == (cfg.File == ""):
@@ -208,9 +212,10 @@ func (s *KeySet) Fetched() time.Time {
 	return time.Time{}
 }
 
-// Run refreshes the keys at once and then again and again, until ctx is done. A
-// refresh that is under way then ends within Timeout.
+// Run refreshes the keys at once and then again and again, until ctx is done. It
+// returns after the last refresh has ended. It must be called at most once.
 func (s *KeySet) Run(ctx context.Context) {
+	defer s.stop()
 	for {
 		f := s.start()
 		select {
@@ -230,6 +235,17 @@ func (s *KeySet) Run(ctx context.Context) {
 	}
 }
 
+// stop ends the refresh that is under way and lets no other begin.
+func (s *KeySet) stop() {
+	s.mu.Lock()
+	s.end()
+	f := s.flight
+	s.mu.Unlock()
+	if f != nil {
+		<-f.done
+	}
+}
+
 // wallClock is the time without its monotonic part, which stands still while a
 // machine sleeps: keys grow stale all the same.
 func wallClock() time.Time { return time.Now().Round(0) }
@@ -246,10 +262,14 @@ func (s *KeySet) start() *flight {
 	return s.startLocked()
 }
 
-// onDemand is start within UnknownInterval; nil says that it is not time yet.
+// onDemand is start within UnknownInterval; nil says that it is not time yet, or
+// no longer.
 func (s *KeySet) onDemand() *flight {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.lifetime.Err() != nil {
+		return nil
+	}
 	if s.flight == nil && !s.finished.IsZero() && time.Since(s.finished) < s.cfg.UnknownInterval {
 		return nil
 	}
@@ -259,19 +279,21 @@ func (s *KeySet) onDemand() *flight {
 func (s *KeySet) startLocked() *flight {
 	if s.flight == nil {
 		s.flight = &flight{done: make(chan struct{})}
-		// Ends when load does, which is bounded by Timeout. It belongs to
-		// all who wait for it: none of them can cancel it.
+		// Ends when load does, which Timeout and stop see to. It belongs
+		// to all who wait for it: none of them can cancel it.
 		go s.fly(s.flight)
 	}
 	return s.flight
 }
 
 func (s *KeySet) fly(f *flight) {
-	loaded, err := s.load(context.Background())
+	loaded, err := s.load(s.lifetime)
 	if loaded != nil {
 		s.current.Store(loaded)
 	}
-	s.report(err)
+	if s.lifetime.Err() == nil {
+		s.report(err)
+	}
 	s.mu.Lock()
 	s.flight, s.finished = nil, time.Now()
 	s.mu.Unlock()

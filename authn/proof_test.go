@@ -106,6 +106,29 @@ func TestVerifyProof(t *testing.T) {
 	}
 }
 
+// The last digit before the padding carries bits that mean nothing; set, they
+// would give one signature several spellings.
+func TestVerifyProofStrayBits(t *testing.T) {
+	ekm := make([]byte, ExporterLength)
+	grant := &Grant{clientKey: &clientKey.PublicKey}
+	var proof string
+	for !strings.HasSuffix(proof, "=") { // the length of a signature varies
+		var err error
+		if proof, err = Proof(clientKey, ekm); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+	at := strings.IndexByte(proof, '=') - 1
+	stray := proof[:at] + string(digits[strings.IndexByte(digits, proof[at])+1]) + proof[at+1:]
+	if err := grant.VerifyProof(ekm, proof); err != nil {
+		t.Fatalf("VerifyProof(%q) = %v", proof, err)
+	}
+	if err := grant.VerifyProof(ekm, stray); !errors.Is(err, ErrProof) {
+		t.Errorf("VerifyProof(%q) = %v, want %v", stray, err, ErrProof)
+	}
+}
+
 func TestVerifyProofOtherSigner(t *testing.T) {
 	ekm := make([]byte, ExporterLength)
 	grant := &Grant{clientKey: &clientKey.PublicKey}

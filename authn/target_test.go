@@ -8,6 +8,7 @@ import (
 
 func TestMatchTarget(t *testing.T) {
 	long := strings.Repeat("a", 63)
+	name253 := strings.Repeat("a.", 126) + "a"
 	for _, row := range []struct {
 		name    string
 		address string
@@ -23,6 +24,8 @@ func TestMatchTarget(t *testing.T) {
 		{"name-final-dot", "prod.int", nil, 443, "prod.int.:443", ""},
 		{"kelvin-sign", "kube.int", nil, 0, "\u212aube.int:443", ""},
 		{"single-label", "prod", nil, 443, "prod:443", "prod"},
+		{"name-253", name253, nil, 443, name253 + ":443", name253},
+		{"name-254", "b" + name253, nil, 443, "b" + name253 + ":443", ""},
 		{"underscore-older", "my_cluster", nil, 0, "my_cluster:443", "my_cluster"},
 		{"underscore-newer", "my_cluster", nil, 443, "my_cluster:443", ""},
 
@@ -41,6 +44,8 @@ func TestMatchTarget(t *testing.T) {
 		{"empty", "prod.int", nil, 0, "", ""},
 		{"host-empty", "prod.int", nil, 0, ":443", ""},
 		{"host-blank", "prod.int", nil, 0, " prod.int:443", ""},
+		{"host-with-blank", "prod int", nil, 0, "prod int:443", ""},
+		{"host-not-ascii", "b\u00fccher.int", nil, 0, "b\u00fccher.int:443", ""},
 		{"host-nul", "prod.int", nil, 0, "prod.int\x00:443", ""},
 		{"host-with-user", "prod.int", nil, 0, "ann@prod.int:443", ""},
 		{"host-in-brackets", "prod.int", nil, 0, "[prod.int]:443", ""},

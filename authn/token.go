@@ -46,7 +46,7 @@ type Verifier struct {
 type Grant struct {
 	Identity Identity
 	Resource Resource
-	TokenID  string    // claim jti, or empty; as little to be trusted in form as any text
+	TokenID  string    // claim jti as it came, unchecked; or empty
 	KeyID    string    // the kid of the key that signed the token
 	RenewAt  time.Time // when a client should have the next token
 	Expires  time.Time // when everything that rests on this grant ends; at most in the year 9999
@@ -249,5 +249,7 @@ func classify(err error) error {
 			return fmt.Errorf("%w: %w", c.class, err)
 		}
 	}
+	// Whatever else the library finds wrong: no token is accepted for want of a
+	// class.
 	return fmt.Errorf("%w: %w", ErrMalformed, err)
 }

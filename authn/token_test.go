@@ -103,6 +103,16 @@ func formRefusals() []row {
 			return s[:len(s)-1] + digits[last+1:last+2]
 		}), ErrMalformed},
 		{"header-no-json", func(d *draft) { d.headerJSON = func(string) string { return "alg" } }, ErrMalformed},
+		{"header-no-object", func(d *draft) { d.headerJSON = func(string) string { return "[]" } }, ErrMalformed},
+		{"header-null", func(d *draft) { d.headerJSON = func(string) string { return "null" } }, ErrMalformed},
+		{"header-empty", func(d *draft) { d.headerJSON = func(string) string { return "" } }, ErrMalformed},
+		{"header-cut", func(d *draft) { d.headerJSON = func(s string) string { return s[:len(s)-1] } }, ErrMalformed},
+		{"header-followed", func(d *draft) { d.headerJSON = func(s string) string { return s + "{}" } }, ErrMalformed},
+		{"header-name-no-string", func(d *draft) { d.headerJSON = replace(`{`, `{1:2,`) }, ErrMalformed},
+		{"header-value-missing", func(d *draft) { d.headerJSON = replace(`{`, `{"x":,`) }, ErrMalformed},
+		{"header-no-base64url", func(d *draft) {
+			d.compact = func(s string) string { return "e" + s[strings.Index(s, "."):] }
+		}, ErrMalformed},
 		{"payload-no-object", func(d *draft) { d.payloadJSON = func(string) string { return "[]" } }, ErrClaims},
 		{"payload-null", func(d *draft) { d.payloadJSON = func(string) string { return "null" } }, ErrClaims},
 		{"payload-empty", func(d *draft) { d.payloadJSON = func(string) string { return "{}" } }, ErrClaims},
