@@ -93,21 +93,16 @@ func start(t *testing.T) *fixture {
 	return f
 }
 
-// tlsConfig trusts the authority whose file the server names, once it is there.
+// tlsConfig trusts the authority whose file the server names.
 func (f *fixture) tlsConfig() *tls.Config {
 	f.t.Helper()
-	file := filepath.Join(f.dir, "data", "tls", "ca.crt")
-	var ca []byte
-	for range 500 { // Serve makes the file in its own goroutine
-		var err error
-		if ca, err = os.ReadFile(file); err == nil {
-			break
-		}
-		time.Sleep(10 * time.Millisecond)
+	ca, err := os.ReadFile(f.server.CAFile())
+	if err != nil {
+		f.t.Fatal(err)
 	}
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM(ca) {
-		f.t.Fatalf("%s has no certificate", file)
+		f.t.Fatalf("%s has no certificate", f.server.CAFile())
 	}
 	return &tls.Config{RootCAs: pool}
 }

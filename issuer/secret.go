@@ -36,7 +36,9 @@ type digest [sha256.Size]byte
 
 // HashPassword returns the bcrypt hash of a password for a user's passwordHash. It refuses an empty password, one
 // of more than 72 octets and one that HTTP Basic cannot carry (control characters, invalid UTF-8).
-func HashPassword(password string) (string, error) {
+func HashPassword(password string) (string, error) { return hashPassword(password, passwordCost) }
+
+func hashPassword(password string, cost int) (string, error) {
 	switch {
 	case password == "":
 		return "", errors.New("issuer: the password is empty")
@@ -45,7 +47,7 @@ func HashPassword(password string) (string, error) {
 	case !utf8.ValidString(password) || strings.ContainsFunc(password, unicode.IsControl):
 		return "", errors.New("issuer: the password has control characters or is not UTF-8")
 	}
-	hash, err := bcrypt.GenerateFromPassword([]byte(password), passwordCost)
+	hash, err := bcrypt.GenerateFromPassword([]byte(password), cost)
 	if err != nil {
 		return "", fmt.Errorf("issuer: hashing the password: %w", err)
 	}

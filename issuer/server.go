@@ -40,11 +40,10 @@ type Server struct {
 	config    *filewatch.Value[*directory] // owned by watchConfig
 	directory atomic.Pointer[directory]    // what config has had last
 	keys      *filewatch.Value[*keyring]
+	pair      *pairSource // nil: none is configured
+	authority *authority  // nil: a pair is configured
 	handler   *handler
 }
-
-// certificateSource is a configured pair or the self-made authority.
-type certificateSource func(*tls.ClientHelloInfo) (*tls.Certificate, error)
 
 // New reads the configuration file, makes what the data directory lacks (the first signing key, the certificate
 // authority) and returns a server that does not listen yet.
@@ -67,7 +66,30 @@ func New(configFile string, log zerolog.Logger) (*Server, error) {
 	s := &Server{path: configFile, log: log, config: config, keys: keys}
 	s.directory.Store(config.Get())
 	s.handler = &handler{directory: s.directory.Load, keyring: keys.Get, auth: newAuthenticator(), log: log}
+	if cfg.TLS.CertificateFile != "" {
+		s.pair, err = newPairSource(cfg.TLS.CertificateFile, cfg.TLS.PrivateKeyFile)
+	} else {
+		s.authority, err = openAuthority(cfg.DataDir, cfg.TLS.Hosts)
+	}
+	if err != nil {
+		return nil, err
+	}
 	return s, nil
+}
+
+// CAFile is the file with the self-made certificate authority, or empty when a certificate pair is configured.
+func (s *Server) CAFile() string {
+	if s.authority == nil {
+		return ""
+	}
+	return s.authority.caFile
+}
+
+func (s *Server) certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+	if s.pair != nil {
+		return s.pair.certificate(hello)
+	}
+	return s.authority.certificate(hello)
 }
 
 // Config returns the configuration in force. The caller does not change it.
@@ -92,12 +114,11 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 
-	source, err := s.openCertificates(ctx, &watchers)
-	if err != nil {
-		return err
-	}
 	watchers.Go(func() { s.watchConfig(ctx) })
 	watchers.Go(func() { s.keys.Run(ctx, watchEvery, s.reporter("signing keys")) })
+	if s.pair != nil {
+		watchers.Go(func() { s.pair.run(ctx, s.reporter("certificate")) })
+	}
 
 	server := &http.Server{
 		Handler:           s.handler,
@@ -106,7 +127,7 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 		WriteTimeout:      writeTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHead,
-		TLSConfig:         &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: source},
+		TLSConfig:         &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: s.certificate},
 		ErrorLog:          newErrorLog(s.log),
 	}
 	watchers.Go(func() {
@@ -114,8 +135,8 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 		drain(server)
 	})
 	s.log.Info().Str("listen", ln.Addr().String()).Str("issuer", s.Config().Issuer).
-		Str("kid", s.keys.Get().signer().kid).Msg("issuer is listening")
-	err = server.ServeTLS(netutil.LimitListener(ln, maxConns), "", "")
+		Str("ca_file", s.CAFile()).Str("kid", s.keys.Get().signer().kid).Msg("issuer is listening")
+	err := server.ServeTLS(netutil.LimitListener(ln, maxConns), "", "")
 	if errors.Is(err, http.ErrServerClosed) {
 		return nil
 	}
@@ -129,25 +150,6 @@ func drain(server *http.Server) {
 	if server.Shutdown(ctx) != nil {
 		server.Close()
 	}
-}
-
-func (s *Server) openCertificates(ctx context.Context, watchers *sync.WaitGroup) (certificateSource, error) {
-	cfg := s.Config()
-	if cfg.TLS.CertificateFile != "" {
-		pair, err := newPairSource(cfg.TLS.CertificateFile, cfg.TLS.PrivateKeyFile)
-		if err != nil {
-			return nil, err
-		}
-		watchers.Go(func() { pair.run(ctx, s.reporter("certificate")) })
-		return pair.certificate, nil
-	}
-	ca, err := openAuthority(cfg.DataDir, cfg.TLS.Hosts)
-	if err != nil {
-		return nil, err
-	}
-	s.log.Info().Str("ca_file", ca.caFile).Strs("hosts", cfg.TLS.Hosts).
-		Msg("using a certificate of our own authority, give its file to clients and gateways")
-	return ca.certificate, nil
 }
 
 // reporter logs what became of a changed file.
