@@ -148,25 +148,11 @@ func (p *Proxy) refuse(conn duplex, err error, target string) {
 		return
 	}
 	r := asRefusal(err)
-	p.report(r, target)
+	p.reporter.report(r, target)
 	conn.SetDeadline(time.Now().Add(answerTimeout))
 	if r.answer(conn) == nil {
 		lingerClose(conn)
 	}
-}
-
-func (p *Proxy) report(r *refusal, target string) {
-	event := p.log.Error().Int("status", r.status)
-	if target != "" {
-		event = event.Str("target", target)
-	}
-	if r.detail != "" {
-		event = event.Str("reason", r.detail)
-	}
-	if r.hint != "" {
-		event = event.Str("hint", r.hint)
-	}
-	event.Msg(r.what)
 }
 
 // lingerClose keeps a client that is still sending from getting a reset before it has read the answer.

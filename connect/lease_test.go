@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -17,7 +18,7 @@ type leaseFixture struct {
 	fetches int
 	takes   time.Duration
 	err     error
-	told    []error
+	told    atomic.Int32 // by fetches that do not wait for each other
 }
 
 func newLease(t *testing.T) *leaseFixture {
@@ -25,7 +26,7 @@ func newLease(t *testing.T) *leaseFixture {
 	ctx, cancel := context.WithCancel(context.Background())
 	t.Cleanup(cancel)
 	f.base, f.lease.tasks = ctx, &f.tasks
-	f.failed = func(err error, _ time.Time) { f.told = append(f.told, err) }
+	f.failed = func(error, time.Time) { f.told.Add(1) }
 	f.fetch = func(ctx context.Context) (held[int], error) {
 		f.fetches++
 		n, err := f.fetches, f.err
@@ -101,9 +102,10 @@ func TestLeaseGoesOnWhileRenewalFails(t *testing.T) {
 			f.want(t, "1")
 			time.Sleep(2 * time.Second)
 		}
+		f.tasks.Wait()
 		// At 61, 67 and 71 seconds or so: not at every call.
-		if f.fetches < 3 || f.fetches > 4 || len(f.told) != f.fetches-1 {
-			t.Errorf("%d fetches and %d reports in 10 s of failing renewal", f.fetches, len(f.told))
+		if f.fetches < 3 || f.fetches > 4 || int(f.told.Load()) != f.fetches-1 {
+			t.Errorf("%d fetches and %d reports in 10 s of failing renewal", f.fetches, f.told.Load())
 		}
 		time.Sleep(time.Minute)
 		f.want(t, "down")

@@ -4,8 +4,12 @@ import (
 	"bytes"
 	"context"
 	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"encoding/json"
 	"fmt"
+	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -15,9 +19,6 @@ import (
 	"sync"
 	"testing"
 	"time"
-
-	"crypto/elliptic"
-	"crypto/rand"
 
 	"github.com/golang-jwt/jwt/v5"
 	"github.com/rs/zerolog"
@@ -80,7 +81,9 @@ func startIssuer(t *testing.T) *fakeIssuer {
 		{Name: "edge", Address: "edge.example.com", Port: 443},
 		{Name: "pods", Address: "*.pods.example.com"},
 	}}
-	f.server = httptest.NewTLSServer(f)
+	f.server = httptest.NewUnstartedServer(f)
+	f.server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	f.server.StartTLS()
 	t.Cleanup(f.server.Close)
 	f.caFile = filepath.Join(t.TempDir(), "issuer-ca.crt")
 	writeTestFile(t, f.caFile, pemCertificate(f.server.Certificate().Raw))

@@ -29,13 +29,14 @@ const (
 
 // Proxy is the local CONNECT proxy. Make it with New.
 type Proxy struct {
-	listen  string
-	log     zerolog.Logger
-	keeper  gatekeeper
-	issuer  *issuerClient
-	gateway *gateway
-	slots   chan struct{}
-	list    *resourceList
+	listen   string
+	log      zerolog.Logger
+	keeper   gatekeeper
+	issuer   *issuerClient
+	gateway  *gateway
+	slots    chan struct{}
+	list     *resourceList
+	reporter reporter
 
 	base context.Context // of fetches; ended by stop
 	stop context.CancelFunc
@@ -70,13 +71,14 @@ func New(options Options) (*Proxy, error) {
 		return nil, fmt.Errorf("connect: making the key: %w", err)
 	}
 	p := &Proxy{
-		listen:  listen,
-		log:     options.Log,
-		keeper:  newGatekeeper(secret),
-		issuer:  client,
-		gateway: &gateway{address: address, tls: config, key: key},
-		slots:   make(chan struct{}, maxClients),
-		tokens:  make(map[string]*lease[string]),
+		listen:   listen,
+		log:      options.Log,
+		keeper:   newGatekeeper(secret),
+		issuer:   client,
+		gateway:  &gateway{address: address, tls: config, key: key},
+		slots:    make(chan struct{}, maxClients),
+		tokens:   make(map[string]*lease[string]),
+		reporter: reporter{log: options.Log},
 	}
 	p.base, p.stop = context.WithCancel(context.Background())
 	p.list = &resourceList{lease[[]issuer.ResourceInfo]{
@@ -98,7 +100,7 @@ func (p *Proxy) Run(ctx context.Context) error {
 			p.close()
 			return err
 		}
-		p.report(asRefusal(err), "")
+		p.reporter.report(asRefusal(err), "")
 	}
 	ln, err := new(net.ListenConfig).Listen(ctx, "tcp", p.listen)
 	if err != nil {

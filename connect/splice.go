@@ -6,6 +6,7 @@ import (
 	"net"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 )
 
@@ -78,9 +79,12 @@ func (s *splicer) pump(dst, src duplex, total *int64) error {
 func (s *splicer) finish(dst, src duplex) error {
 	s.halfClosed.Store(true)
 	dst.SetReadDeadline(time.Now().Add(lingering))
-	if err := dst.CloseWrite(); err != nil {
+	err := dst.CloseWrite()
+	if err != nil {
 		s.close()
-		return err
 	}
-	return nil
+	if errors.Is(err, syscall.ENOTCONN) {
+		return nil // dst has ended both ways already, as clients do that want nothing more
+	}
+	return err
 }

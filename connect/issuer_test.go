@@ -1,0 +1,84 @@
+package connect
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"path/filepath"
+	"testing"
+
+	"github.com/rs/zerolog"
+
+	"github.com/spliceway/spliceway/authn"
+	"github.com/spliceway/spliceway/issuer"
+)
+
+// realIssuer runs package issuer for one user with a bearer secret and returns its URL, its CA file and the secret.
+func realIssuer(t *testing.T) (url, caFile, secret string) {
+	t.Helper()
+	dir := t.TempDir()
+	secret, hash := issuer.NewSecret()
+	config := filepath.Join(dir, "issuer.yaml")
+	writeTestFile(t, config, fmt.Appendf(nil, `
+issuer: %s
+audience: %s
+dataDir: data
+users: [{name: %q, secretHash: %q, groups: [dev], resources: ["*"]}]
+resources:
+  - {name: prod, address: 10.0.0.1, aliases: [prod.int]}
+  - {name: edge, address: edge.example.com, port: 443}
+  - {name: pods, address: "*.pods.example.com", port: 443, upstreamPort: 6443}
+`, testIssuer, testAudience, testUser, hash))
+	server, err := issuer.New(config, zerolog.Nop())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- server.Serve(ctx, ln) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("issuer: Serve = %v", err)
+		}
+	})
+	return "https://" + ln.Addr().String(), server.CAFile(), secret
+}
+
+// TestAgainstOurIssuer has nothing scripted in it but the gateway, which gets its keys from the issuer as a real one.
+func TestAgainstOurIssuer(t *testing.T) {
+	url, caFile, secret := realIssuer(t)
+	keys, err := authn.NewKeySet(authn.KeySetConfig{URL: url + issuer.PathKeys, CAFile: caFile})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		keys.Run(ctx)
+	}()
+	t.Cleanup(func() {
+		cancel()
+		<-done
+	})
+	f := start(t, func(f *fixture) {
+		f.gateway = startGateway(t, keys)
+		f.options.Gateway, f.options.GatewayCAFile = f.gateway.address, f.gateway.caFile
+		f.options.Issuer = IssuerOptions{URL: url, CAFile: caFile, Credentials: Credentials{
+			Getenv: func(name string) string { return map[string]string{EnvSecret: secret}[name] },
+		}}
+	})
+	for _, host := range []string{"prod.int", "10.0.0.1", "edge.example.com", "a.pods.example.com"} {
+		f.wantGet("https://"+host+"/", "GET "+host+" ")
+	}
+	f.wantRefused("https://edge.example.com:6443/", "port 443 instead of 6443")
+	resources, err := Resources(t.Context(), f.options.Issuer)
+	if err != nil || len(resources) != 3 {
+		t.Errorf("Resources = %v, %v, want 3", resources, err)
+	}
+}
