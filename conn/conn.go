@@ -79,7 +79,7 @@ func (c *Conn) Serve(ctx context.Context) *audit.ConnectionEnd {
 	stop := context.AfterFunc(ctx, c.abort)
 	defer stop()
 	defer c.releaseBuffers()
-	for !c.closing && c.readHead() {
+	for !c.closing && c.readHead(ctx) {
 		c.served++
 		c.exchange(ctx)
 	}
@@ -153,7 +153,7 @@ func (c *Conn) releaseBuffers() {
 
 // readHead reads the next request head. It reports false when there is none:
 // the client has ended, or what it sent was refused.
-func (c *Conn) readHead() bool {
+func (c *Conn) readHead(ctx context.Context) bool {
 	c.rewind()
 	if c.in.len() == 0 && !c.awaitRequest() {
 		return false
@@ -172,7 +172,7 @@ func (c *Conn) readHead() bool {
 			c.uplink.reads.extend(c.times.RequestHead)
 		}
 		if err := c.readLine(); err != nil {
-			c.refuseHead(c.clientError("head", err))
+			c.refuseHead(overruled(ctx, c.clientError("head", err)))
 			return false
 		}
 	}
