@@ -28,7 +28,7 @@ func TestAuditOfRequests(t *testing.T) {
 			event := waitForEvent(t, shared.stack, "request", "name", pod, "subresource", "exec", "protocol", flavour.protocol)
 			for field, want := range map[string]string{
 				"user": ann.Name, "cluster": "testcluster", "namespace": "default", "resource": "pods",
-				"apiGroup": "", "apiVersion": "v1", "status": "101",
+				"apiGroup": "", "apiVersion": "v1", "status": "101", "blame": "", "error": "",
 			} {
 				wantEqual(t, field, event.Text(field), want)
 			}

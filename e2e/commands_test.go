@@ -107,7 +107,7 @@ func runPod(t *testing.T, k kubectl, prefix, script string) (name string) {
 }
 
 func testLogs(t *testing.T, k kubectl) {
-	name := runPod(t, k, "logs", "echo out; echo err >&2; sleep 0.2; echo last; exit 3")
+	name := runPod(t, k, "logs", "echo out; sleep 0.2; echo err >&2; sleep 0.2; echo last; exit 3")
 	k.run(t, "wait", "--for=jsonpath={.status.phase}=Failed", "pod/"+name, "--timeout=20s")
 	code := k.run(t, "get", "pod", name, "-o", "jsonpath={.status.containerStatuses[0].state.terminated.exitCode}")
 	wantEqual(t, "exit code of the container", code, "3")

@@ -40,8 +40,8 @@ func TestAPIServerRestarts(t *testing.T) {
 		}
 	}()
 	watch.wait() // must end: its stream was cut
-	wantContains(t, "get while it is down", k.fails(t, "get", "pods"), "Error from server (InternalError): gateway: the API server")
-	wantContains(t, "exec while it is down", k.fails(t, "exec", "demo", "--", "true"), "gateway: the API server")
+	wantContains(t, "get while it is down", k.fails(t, "get", "pods"), "Error from server (InternalError): gateway: cannot connect to the API server")
+	wantContains(t, "exec while it is down", k.fails(t, "exec", "demo", "--", "true"), "gateway: cannot connect to the API server")
 	waitForEvent(t, s, "request", "status", "502", "blame", "upstream", "reason", "upstream-unreachable")
 	if metric(t, s, "spliceway_upstream_errors_total", `reason="upstream-unreachable"`) == 0 {
 		t.Error("spliceway_upstream_errors_total doesn't count it")
@@ -135,7 +135,7 @@ func TestUpstreamCertificateWrong(t *testing.T) {
 		c.CAFile = issuer.caFile
 	})
 	k := kubectlThrough(t, s, ann)
-	wantContains(t, "get", k.fails(t, "get", "--raw", "/api/v1/namespaces/default/pods"), "gateway: the API server")
+	wantContains(t, "get", k.fails(t, "get", "--raw", "/api/v1/namespaces/default/pods"), "gateway: cannot connect to the API server")
 	event := waitForEvent(t, s, "request", "status", "502", "blame", "upstream")
 	wantContains(t, "error of the audit line", event.Text("error"), "x509: certificate signed by unknown authority")
 	response, err := http.Get(s.MetricsURL + "/readyz")
@@ -146,9 +146,9 @@ func TestUpstreamCertificateWrong(t *testing.T) {
 	wantEqual(t, "status of /readyz", response.StatusCode, http.StatusServiceUnavailable)
 }
 
-// TestRefusalsAsKubectlPrintsThem refuses a user's connection in several ways.
+// TestRefusalMessages refuses a user's connection in several ways.
 // kubectl is to print what was wrong.
-func TestRefusalsAsKubectlPrintsThem(t *testing.T) {
+func TestRefusalMessages(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
 		name   string
@@ -181,9 +181,10 @@ func TestRefusalsAsKubectlPrintsThem(t *testing.T) {
 			issuer.spoil = test.spoil(issuer)
 			s := newStack(t, issuer.use)
 			k := kubectlThrough(t, s, ann)
-			for _, flavour := range flavours[:2] {
+			for _, flavour := range flavours {
 				k := k.with(flavour.env...)
-				wantContains(t, "get", k.fails(t, "get", "pods"), test.reason)
+				k.program = run.programs[flavour.program]
+				wantContains(t, flavour.name+" get", k.fails(t, "get", "pods"), test.reason)
 				wantContains(t, flavour.name+" exec", k.fails(t, "exec", "demo", "--", "true"), test.reason)
 			}
 			waitForEvent(t, s, "connection.refused", "reason", test.reason)

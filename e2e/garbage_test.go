@@ -101,7 +101,7 @@ func TestRequestsRefused(t *testing.T) {
 		{"folded-line", head + "Impersonate-User: a\r\n b\r\n\r\n", 400},
 		{"space-before-colon", head + "Impersonate-User : root\r\n\r\n", 400},
 		{"head-too-large", head + "X-Large: " + strings.Repeat("a", 64<<10) + "\r\n\r\n", 431},
-		{"http2-preface", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400},
+		{"http2-preface", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			inner := openInner(t, s, issuer)

@@ -28,7 +28,7 @@ func TestNothingLeaks(t *testing.T) {
 	}
 	busy(1) // what is made once, is made now
 	before := settled(t, s)
-	busy(3)
+	busy(2)
 	after := settled(t, s)
 	if after.goroutines > before.goroutines || after.files > before.files {
 		t.Errorf("after %+v, before %+v", after, before)

@@ -67,7 +67,7 @@ func setUp(ctx context.Context) (err error) {
 	if run.programs, err = testcluster.Build(ctx, os.Stderr, names...); err != nil {
 		return err
 	}
-	if !direct() {
+	if run.binary = os.Getenv("E2E_BINARY"); run.binary == "" && !direct() {
 		if run.binary, err = stack.BuildBinary(ctx, run.dir); err != nil {
 			return err
 		}

@@ -57,7 +57,7 @@ func (m *minter) claims(t *testing.T, user stack.User, client *ecdsa.PublicKey, 
 		"user":   object{"id": "id-of-" + user.Name, "username": user.Name, "groups": user.Groups},
 		"device": object{"id": "laptop"},
 		"resource": object{
-			"id": "resource-1", "type": "KUBERNETES", "address": stack.TargetHost,
+			"id": "resource-1", "type": "KUBERNETES", "address": stack.TargetHost, "aliases": []string{stack.Alias},
 		},
 	}
 }
@@ -67,7 +67,6 @@ func newer(claims object) object {
 	claims = maps.Clone(claims)
 	claims["typ"] = "GAT"
 	resource := maps.Clone(claims["resource"].(object))
-	resource["aliases"] = []string{stack.Alias}
 	resource["gateway_metadata"] = object{"downstream": object{"port": 443}, "upstream": object{"port": 6443}}
 	claims["resource"] = resource
 	return claims

@@ -80,7 +80,7 @@ func run(ctx context.Context, out io.Writer, once bool) (err error) {
 // start starts cluster, issuer, gateway and connect helper, in this order.
 func (d *demo) start(ctx context.Context) (err error) {
 	fmt.Fprint(d.out, "A real Kubernetes API server behind Spliceway, on this machine.\n"+
-		"The first time, Go builds etcd and Kubernetes: about 10 minutes on two cores.\n\n")
+		"The first time, Go builds etcd and Kubernetes: about 8 minutes on two cores.\n\n")
 
 	begun := time.Now()
 	d.cluster, err = testcluster.Start(ctx, testcluster.Config{Dir: filepath.Join(d.dir, "cluster"), Log: d.out})
@@ -92,6 +92,7 @@ func (d *demo) start(ctx context.Context) (err error) {
 	begun = time.Now()
 	config := stack.ForCluster(d.cluster)
 	config.Dir, config.Users = d.dir, []stack.User{user}
+	fmt.Fprintln(d.out, "building spliceway ...")
 	if config.Binary, err = stack.BuildBinary(ctx, d.dir); err != nil {
 		return err
 	}
