@@ -232,6 +232,35 @@ func TestShutdownLosesPatience(t *testing.T) {
 	})
 }
 
+// TestShutdownDuringAuthenticate: a hook that overlooks the end of its
+// context and says yes after it opens no tunnel.
+func TestShutdownDuringAuthenticate(t *testing.T) {
+	edit := func(cfg *Config) {
+		cfg.AuthenticateTimeout = time.Hour
+		cfg.Authenticate = func(ctx context.Context, _ *Connect) (Handler, error) {
+			<-ctx.Done()
+			time.Sleep(time.Second)
+			return echo, nil
+		}
+	}
+	synctest.Test(t, func(t *testing.T) {
+		g := newGatewayWithoutCleanup(t, edit)
+		outer := g.outer(g.ln.Dial())
+		io.WriteString(outer, goodHead)
+		synctest.Wait()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		if err := g.mux.Shutdown(ctx); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("Shutdown = %v, want context.DeadlineExceeded", err)
+		}
+		if rest, err := io.ReadAll(outer); len(rest) > 0 || err != nil {
+			t.Errorf("the gateway says %q, %v, want EOF", rest, err)
+		}
+		outer.Close()
+		g.wantOutcomes("outer_tls ok", "connect ok", "authn ok", "inner_tls shutdown")
+	})
+}
+
 func TestShutdownOfStubbornHandler(t *testing.T) {
 	release := make(chan struct{})
 	edit := func(cfg *Config) {

@@ -249,7 +249,8 @@ func (c *connection) close() {
 	if c.outer == nil {
 		return
 	}
-	// A write that is stuck holds the lock that CloseWrite needs.
+	// A handler that has left a write behind has broken its contract, but a
+	// write that is stuck would hold the lock that CloseWrite needs for ever.
 	c.raw.SetWriteDeadline(time.Now().Add(answerTimeout))
 	if c.inner != nil {
 		c.inner.CloseWrite()

@@ -257,6 +257,8 @@ func TestProxyHeader(t *testing.T) {
 		{"balancer-by-mapped-prefix", "172.16.0.9:1", v1, "198.51.100.7:4711"},
 		{"balancer-by-ipv6", "[2001:db8:1::1]:1", v1, "198.51.100.7:4711"},
 
+		{"balancer-with-zone", "[fe80::1%1]:1", v1, "198.51.100.7:4711"},
+
 		{"no-header", balancer, "", ""},
 		{"v2-udp", balancer, v2udp, ""},
 		{"v2-version-3", balancer, v2version, ""},
@@ -272,7 +274,7 @@ func TestProxyHeader(t *testing.T) {
 		{"untrusted-neighbour", "172.16.1.9:1", v1, ""},
 	}
 	edit := func(cfg *Config) {
-		for _, prefix := range []string{"10.0.0.0/8", "::ffff:172.16.0.0/120", "2001:db8:1::/64"} {
+		for _, prefix := range []string{"10.0.0.0/8", "::ffff:172.16.0.0/120", "2001:db8:1::/64", "fe80::/10"} {
 			cfg.ProxyTrusted = append(cfg.ProxyTrusted, netip.MustParsePrefix(prefix))
 		}
 	}

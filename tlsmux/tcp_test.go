@@ -67,12 +67,15 @@ func TestRefusalSurvivesEarlyData(t *testing.T) {
 	conn := dial(t, g.listenTCP())
 	outer := g.outer(conn)
 	io.WriteString(outer, strings.Replace(goodHead, "good", "bad", 1))
-	io.WriteString(outer, strings.Repeat("x", 512<<10))
+	if _, err := io.WriteString(outer, strings.Repeat("x", 512<<10)); err != nil {
+		t.Errorf("sending early data: %v", err)
+	}
 	time.Sleep(100 * time.Millisecond) // for a reset, were there one, to arrive
 	answer, err := io.ReadAll(outer)
 	if err != nil || !strings.HasPrefix(string(answer), "HTTP/1.1 401 Unauthorized\r\n") {
 		t.Errorf("answer = %q, %v, want 401 and a close_notify", answer, err)
 	}
+	wantFIN(t, conn)
 }
 
 // TestLastWordsSurviveUpload is the same for what a handler says at the end.
@@ -85,11 +88,43 @@ func TestLastWordsSurviveUpload(t *testing.T) {
 			}, nil
 		}
 	})
-	inner := g.tunnel(dial(t, g.listenTCP()))
-	io.WriteString(inner, strings.Repeat("x", 512<<10))
+	conn := dial(t, g.listenTCP())
+	inner := g.tunnel(conn)
+	if _, err := io.WriteString(inner, strings.Repeat("x", 512<<10)); err != nil {
+		t.Errorf("uploading: %v", err)
+	}
 	time.Sleep(100 * time.Millisecond)
 	if got, err := io.ReadAll(inner); string(got) != "the token has expired" || err != nil {
 		t.Errorf("last words = %q, %v, want all of them", got, err)
+	}
+	wantFIN(t, conn)
+}
+
+// TestAlertSurvivesEarlyData is the same for the alert of an inner handshake
+// that fails.
+func TestAlertSurvivesEarlyData(t *testing.T) {
+	g := newGateway(t, nil)
+	conn := dial(t, g.listenTCP())
+	outer := g.outer(conn)
+	io.WriteString(outer, goodHead)
+	wantEstablished(t, outer)
+	// What is no TLS record is refused at its fifth octet.
+	if _, err := io.WriteString(outer, strings.Repeat("x", 512<<10)); err != nil {
+		t.Errorf("sending early data: %v", err)
+	}
+	time.Sleep(100 * time.Millisecond)
+	if _, err := io.ReadAll(outer); err != nil {
+		t.Errorf("ReadAll = %v, want a close_notify", err)
+	}
+	wantFIN(t, conn)
+}
+
+// wantFIN reads the end of a TCP connection, which is not to be a reset: the
+// kernel of this test would deliver what came before it, others do not.
+func wantFIN(t *testing.T, conn net.Conn) {
+	t.Helper()
+	if rest, err := io.ReadAll(conn); len(rest) > 0 || err != nil {
+		t.Errorf("end of the TCP connection = %q, %v, want EOF", rest, err)
 	}
 }
 

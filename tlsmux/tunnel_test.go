@@ -8,11 +8,15 @@ import (
 	"net"
 	"net/netip"
 	"regexp"
+	"runtime"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"testing/synctest"
 	"time"
+	"weak"
 
+	"github.com/spliceway/spliceway/httpparse"
 	"github.com/spliceway/spliceway/internal/testnet"
 )
 
@@ -477,5 +481,68 @@ func TestCloseIsBounded(t *testing.T) {
 				conn.Close()
 			})
 		})
+	}
+}
+
+// TestEndedConnectionIsReleased: nothing that lives as long as the Mux keeps
+// a connection that has ended, however it has.
+func TestEndedConnectionIsReleased(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		head string
+	}{
+		{"tunnel", goodHead},
+		{"refused", strings.Replace(goodHead, "good", "bad", 1)},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			var attempt weak.Pointer[Attempt]
+			edit := func(cfg *Config) {
+				cfg.Observe = func(a *Attempt, _ Outcome) { attempt = weak.Make(a) }
+			}
+			bubble(t, edit, func(t *testing.T, g *gateway) {
+				outer := g.outer(g.ln.Dial())
+				io.WriteString(outer, test.head)
+				if test.head == goodHead {
+					wantEstablished(t, outer)
+					g.inner(outer)
+				}
+				synctest.Wait()
+				outer.Close()
+				time.Sleep(time.Minute)
+				synctest.Wait()
+				for range 10 {
+					runtime.GC()
+				}
+				if a := attempt.Value(); a != nil {
+					t.Errorf("attempt %s is still referred to", a.ID)
+				}
+			})
+		})
+	}
+}
+
+// TestReadHeadKeepsNothing: the buffer of a head is not kept alive by an empty
+// slice of it, and what came behind is a copy of its own size.
+func TestReadHeadKeepsNothing(t *testing.T) {
+	for _, behind := range []string{"", "hello"} {
+		var req httpparse.Request
+		ahead, err := readHead(strings.NewReader(goodHead+behind), &httpparse.Limits{}, &req)
+		if err != nil || string(ahead) != behind || cap(ahead) > 8 || (behind == "") != (ahead == nil) {
+			t.Errorf("readHead = %q of capacity %d, %v, want %q and no more", ahead, cap(ahead), err, behind)
+		}
+	}
+}
+
+func TestAheadConn(t *testing.T) {
+	client, server := testnet.Pipe()
+	defer server.Close()
+	client.Write([]byte("world"))
+	client.Close()
+	conn := &aheadConn{Conn: server, ahead: []byte("hello, ")}
+	if err := iotest.TestReader(conn, []byte("hello, world")); err != nil {
+		t.Error(err)
+	}
+	if conn.ahead != nil {
+		t.Errorf("ahead = %q after it was read, want nil", conn.ahead)
 	}
 }
