@@ -32,6 +32,7 @@ type Pool struct {
 	active int             // guarded by mu; connections that exchanges own
 	reaper *time.Timer     // guarded by mu; nil while nothing is idle
 	closed bool            // guarded by mu
+	round  int             // guarded by mu; counts calls of CloseIdle
 }
 
 // PoolStats is a count of connections at one moment.
@@ -71,8 +72,9 @@ func (p *Pool) get(ctx context.Context) (*upstreamConn, error) {
 
 // dial opens a connection that has carried nothing yet.
 func (p *Pool) dial(ctx context.Context) (*upstreamConn, error) {
-	if p.isClosed() {
-		return nil, errPoolClosed
+	round, err := p.begin()
+	if err != nil {
+		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, p.config.DialTimeout)
 	defer cancel()
@@ -91,7 +93,9 @@ func (p *Pool) dial(ctx context.Context) (*upstreamConn, error) {
 	p.mu.Lock()
 	p.active++
 	p.mu.Unlock()
-	return newUpstreamConn(c, s), nil
+	u := newUpstreamConn(c, s)
+	u.round = round
+	return u, nil
 }
 
 // put gives a connection back. The caller has read the whole response and
@@ -106,7 +110,7 @@ func (p *Pool) put(u *upstreamConn) {
 func (p *Pool) keep(u *upstreamConn) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.closed || len(p.idle) >= p.config.MaxIdle {
+	if p.closed || u.round != p.round || len(p.idle) >= p.config.MaxIdle {
 		return false
 	}
 	u.reused, u.idleAt = true, time.Now()
@@ -169,10 +173,12 @@ func (p *Pool) Stats() PoolStats {
 	return PoolStats{Idle: len(p.idle), Active: p.active}
 }
 
-// CloseIdle closes the idle connections, for instance because the credential
-// or the CA they were opened with is no longer in force.
+// CloseIdle closes the idle connections, and those that are in use or being opened
+// now when they come back: for instance because the credential or the CA they were
+// opened with is no longer in force.
 func (p *Pool) CloseIdle() {
 	p.mu.Lock()
+	p.round++
 	gone := p.idle
 	p.idle = nil
 	p.mu.Unlock()
@@ -193,8 +199,12 @@ func (p *Pool) Close() {
 	p.CloseIdle()
 }
 
-func (p *Pool) isClosed() bool {
+// begin is the beginning of a dial. It returns the round it belongs to.
+func (p *Pool) begin() (round int, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.closed
+	if p.closed {
+		return 0, errPoolClosed
+	}
+	return p.round, nil
 }

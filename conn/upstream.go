@@ -15,7 +15,9 @@ type upstreamConn struct {
 	reads    deadline
 	writes   deadline
 	reused   bool      // it has carried a request before
+	round    int       // of its pool, when it was opened
 	idleAt   time.Time // when it became idle; guarded by Pool.mu
+	one      [1]byte   // for clean
 }
 
 func newUpstreamConn(tls net.Conn, s *socket) *upstreamConn {
@@ -52,9 +54,8 @@ func (u *upstreamConn) clean() bool {
 	if u.socket == nil {
 		return true
 	}
-	var one [1]byte
 	u.socket.dry = true
-	n, err := u.Conn.Read(one[:])
+	n, err := u.Conn.Read(u.one[:])
 	u.socket.dry = false
 	return n == 0 && errors.Is(err, errDry)
 }
