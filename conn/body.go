@@ -11,6 +11,11 @@ type body struct {
 	done   bool
 }
 
+// init makes b the body of responses or requests.
+func (b *body) init(response bool, lim *httpparse.Limits) {
+	b.chunks.Response, b.chunks.TrailerLimit = response, lim.Trailer
+}
+
 func (b *body) start(f httpparse.Framing) {
 	b.kind, b.left = f.Kind, f.Length
 	b.done = f.Kind == httpparse.FramingNone || f.Kind == httpparse.FramingLength && f.Length == 0

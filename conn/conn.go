@@ -69,6 +69,8 @@ func New(client net.Conn, caller *Caller, config *Config) *Conn {
 	c.writes.set = client.SetWriteDeadline
 	c.in = buffer{b: c.small[:]}
 	c.uplink.init(c)
+	c.x.up.init(false, &c.limits)
+	c.x.downBody.init(true, &c.limits)
 	return c
 }
 

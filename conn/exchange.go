@@ -33,6 +33,7 @@ type exchange struct {
 	answered bool // an octet of a final response has gone to the client
 	complete bool // and its last one
 	status   int
+	auditID  []byte // the API server's, of the response
 	protocol httpparse.Protocol
 	bytes    traffic
 	err      *Error
@@ -52,7 +53,7 @@ func (x *exchange) begin(c *Conn, n int) {
 	x.upstream, x.status, x.err = nil, 0, nil
 	x.whole, x.heard, x.answered, x.complete = false, false, false, false
 	c.uplink.lost = nil
-	x.protocol, x.bytes = httpparse.ProtocolNone, traffic{}
+	x.auditID, x.protocol, x.bytes = x.auditID[:0], httpparse.ProtocolNone, traffic{}
 	c.in.skip(n)
 }
 
@@ -295,6 +296,7 @@ func (c *Conn) readResponse() *Error {
 		case c.resp.Status >= 200 || c.resp.Status == 101:
 			c.down.skip(n)
 			c.x.answer = n
+			c.x.auditID = append(c.x.auditID[:0], c.resp.Header.Get("Audit-Id")...) // the buffer is used on
 			return nil
 		default:
 			if interim++; interim > maxInterim {
@@ -396,7 +398,7 @@ func (c *Conn) report() {
 	r := audit.Request{
 		Connection: c.caller.Connection, ID: x.id, Info: &x.info, Method: c.req.Method,
 		Status: x.status, Protocol: x.protocol.String(), BytesUp: x.bytes.up, BytesDown: x.bytes.down,
-		Duration: time.Since(x.start), UserAgent: c.req.Header.Get("User-Agent"),
+		Duration: time.Since(x.start), AuditID: x.auditID, UserAgent: c.req.Header.Get("User-Agent"),
 	}
 	if x.err != nil {
 		r.Blame, r.Reason, r.Err = x.err.Blame, x.err.Reason, x.err.Err
