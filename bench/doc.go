@@ -1,0 +1,54 @@
+// Command bench measures what the gateway costs beside a reverse proxy that is
+// built on net/http and does the same job:
+//
+//	go run ./bench                      # from the repository's root, Linux only
+//	go run ./bench -only tunnels=1$ -rounds 15 -json result.json
+//
+// # What runs
+//
+//	bench (load) ══ TLS in TLS ══> gateway:  spliceway serve     ══ TLS ══> upstream
+//	             ══ TLS in TLS ══> baseline: httputil.ReverseProxy ══ TLS ══>
+//
+// Each box is a process. The gateway is built from this repository and gets a
+// configuration file as an operator would write it, with the audit log going
+// to a file and recordings off. Baseline and upstream are this program again,
+// under a subcommand. The baseline verifies token, proof and target of a tunnel
+// with package authn, removes and sets the same header lines, speaks HTTP/1.1
+// only, pools upstream connections and buffers. The upstream answers with fixed
+// octets, and only when the identity lines of the request are right.
+// Everything is on loopback.
+//
+// # How a figure is made
+//
+//   - A sample has a process of its own: it is started, warmed up, measured and
+//     stopped. Gateway and baseline take turns, and the one that begins changes
+//     from round to round, so that a drift of the machine hits both.
+//   - CPU time is the kernel's account of the process (user and system, all
+//     threads, garbage collection included) over a fixed number of requests,
+//     divided by that number. Each tunnel has one request under way at a time.
+//     Every response is compared with what the upstream sent.
+//   - Memory is the anonymous resident memory of the process (heap, stacks, the
+//     runtime's own) once it has settled, with watch tunnels open that have got
+//     one event and are silent, minus the same before they were opened, divided
+//     by their number. Pages of the program file are left out: they are shared
+//     and come in once.
+//   - The table shows the median of the rounds, with least and most. The ratio is
+//     gateway to baseline, taken in each round; below 1 the gateway is cheaper.
+//     -json has every sample.
+//
+// # What the figures do not say
+//
+//   - The gateway writes an audit line and counts metrics for each request; the
+//     baseline does neither. The ratio is the gateway's price with these.
+//   - Nothing about latency or about the most requests a machine can carry. The
+//     clock on the wall is not looked at.
+//   - Loopback has no loss, no segments, no interrupts of a network card. The
+//     kernel's part of the account is other there than on a network.
+//   - Socket buffers and page tables are the kernel's memory and not in the
+//     account of the process.
+//   - The heap of a Go program grows up to twice what is alive before it is
+//     collected. Memory per tunnel is what the process holds, not what it needs.
+//   - Load, upstream and the process under test share the cores, and so caches.
+//     Absolute numbers of two machines or two days do not compare; ratios of one
+//     run do.
+package main

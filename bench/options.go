@@ -1,0 +1,110 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"regexp"
+	"strconv"
+	"strings"
+)
+
+// errUsage is a command line that was not understood. It has been explained.
+var errUsage = errors.New("bad command line")
+
+// The most that can be asked for, so that a slip of the finger does not run for
+// a day or take all ports.
+const (
+	maxRounds   = 1000
+	maxRequests = 1_000_000
+	maxTunnels  = 1024
+	maxWatches  = 8192
+)
+
+// options is the command line.
+type options struct {
+	rounds   int
+	requests int   // a round, over all tunnels
+	tunnels  []int // a work for each
+	watches  int
+	only     *regexp.Regexp
+	json     string // file; empty: none
+}
+
+func parseOptions(args []string, stderr io.Writer) (*options, error) {
+	o := &options{tunnels: []int{1, 16}, only: regexp.MustCompile("")}
+	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	flags.IntVar(&o.rounds, "rounds", 5, "samples of each side, `N`")
+	flags.IntVar(&o.requests, "requests", 4000, "requests of one sample, `N`")
+	flags.IntVar(&o.watches, "watches", 512, "idle watch tunnels of one sample, `N`")
+	flags.Func("tunnels", "tunnels that share the requests, `N,N,...` (default 1,16)", o.setTunnels)
+	flags.Func("only", "measure only works whose name matches `REGEXP`", o.setOnly)
+	flags.StringVar(&o.json, "json", "", "write every sample to `FILE`")
+	if err := flags.Parse(args); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			return nil, err
+		}
+		return nil, fmt.Errorf("%w: %w", errUsage, err)
+	}
+	if err := o.check(flags.Args()); err != nil {
+		fmt.Fprintln(stderr, "bench:", err)
+		return nil, fmt.Errorf("%w: %w", errUsage, err)
+	}
+	return o, nil
+}
+
+func (o *options) setTunnels(list string) error {
+	o.tunnels = nil
+	for word := range strings.SplitSeq(list, ",") {
+		n, err := strconv.Atoi(word)
+		if err != nil || n < 1 || n > maxTunnels {
+			return fmt.Errorf("%q is not between 1 and %d", word, maxTunnels)
+		}
+		o.tunnels = append(o.tunnels, n)
+	}
+	return nil
+}
+
+func (o *options) setOnly(expression string) (err error) {
+	o.only, err = regexp.Compile(expression)
+	return err
+}
+
+func (o *options) check(rest []string) error {
+	for _, n := range []struct {
+		name        string
+		value, most int
+	}{
+		{"-rounds", o.rounds, maxRounds},
+		{"-requests", o.requests, maxRequests},
+		{"-watches", o.watches, maxWatches},
+	} {
+		if n.value < 1 || n.value > n.most {
+			return fmt.Errorf("%s must be between 1 and %d", n.name, n.most)
+		}
+	}
+	switch {
+	case len(rest) > 0:
+		return fmt.Errorf("unknown argument %q", rest[0])
+	case len(o.works()) == 0:
+		return errors.New("-only matches no work")
+	}
+	return nil
+}
+
+// works returns what is to be measured, in the order of the table.
+func (o *options) works() []work {
+	var all, chosen []work
+	for _, tunnels := range o.tunnels {
+		all = append(all, requestWork(tunnels, o.requests))
+	}
+	all = append(all, watchWork(o.watches))
+	for _, w := range all {
+		if o.only.MatchString(w.name) {
+			chosen = append(chosen, w)
+		}
+	}
+	return chosen
+}
