@@ -68,7 +68,12 @@ func (h *host) use(addr string, version uint16) {
 		return c, c.HandshakeContext(ctx)
 	}})
 	h.config = Config{Pool: h.pool, Credential: &token{current: "gateway"}, Host: []byte("api.test:6443"), Done: h.tell}
-	h.t.Cleanup(h.pool.Close)
+	h.t.Cleanup(func() { // behind those of the clients
+		if active := h.pool.Stats().Active; active != 0 {
+			h.t.Errorf("%d connections are missing in the pool", active)
+		}
+		h.pool.Close()
+	})
 }
 
 // accept is a goroutine. It ends with the listener.
@@ -156,9 +161,6 @@ func (h *host) connect() *far {
 		f.raw.Close()
 		cancel(ErrShutdown)
 		<-f.ended
-		if active := h.pool.Stats().Active; active != 0 {
-			h.t.Errorf("%d connections are missing in the pool", active)
-		}
 	})
 	return f
 }
