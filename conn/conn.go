@@ -40,6 +40,7 @@ type Conn struct {
 	closing bool     // no further request is read
 	end     *Error   // why, unless it is orderly
 	x       exchange
+	told    audit.Request // what Done gets
 	lines   [3][]byte
 	auditID []byte // "Audit-ID: …\r\n"
 	small   [smallBuffer]byte

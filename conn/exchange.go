@@ -395,13 +395,13 @@ func (c *Conn) report() {
 	if c.config.Done == nil {
 		return
 	}
-	r := audit.Request{
+	c.told = audit.Request{
 		Connection: c.caller.Connection, ID: x.id, Info: &x.info, Method: c.req.Method,
 		Status: x.status, Protocol: x.protocol.String(), BytesUp: x.bytes.up, BytesDown: x.bytes.down,
 		Duration: time.Since(x.start), AuditID: x.auditID, UserAgent: c.req.Header.Get("User-Agent"),
 	}
 	if x.err != nil {
-		r.Blame, r.Reason, r.Err = x.err.Blame, x.err.Reason, x.err.Err
+		c.told.Blame, c.told.Reason, c.told.Err = x.err.Blame, x.err.Reason, x.err.Err
 	}
-	c.config.Done(&r)
+	c.config.Done(&c.told)
 }

@@ -39,7 +39,9 @@ type site struct {
 	dialed  []*peer             // guarded by mu; connections that accepts has not returned yet
 	dialErr error               // guarded by mu; what a dial answers
 	pause   time.Duration       // guarded by mu; how long a dial takes
-	done    []told              // guarded by mu; requests that Done was told of
+	begun   int                 // guarded by mu; calls of Begun
+	ended   int                 // guarded by mu; calls of Done
+	done    []told              // guarded by mu; what Done was told since a test has looked
 	retries []string            // guarded by mu
 	clients []*client           // started by connect
 	peers   []*testnet.PipeConn // guarded by mu; to be closed at the end
@@ -103,7 +105,7 @@ func newSite(t *testing.T) *site {
 	s.pool = NewPool(PoolConfig{Dial: s.dial})
 	s.config = Config{
 		Pool: s.pool, Credential: s.token, Host: []byte("api.test:6443"),
-		Done: s.tell, Retried: func(reason string) {
+		Begun: s.begin, Done: s.tell, Retried: func(reason string) {
 			s.mu.Lock()
 			defer s.mu.Unlock()
 			s.retries = append(s.retries, reason)
@@ -140,9 +142,16 @@ func (s *site) dialing(d time.Duration) {
 	s.pause = d
 }
 
+func (s *site) begin() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.begun++
+}
+
 func (s *site) tell(r *audit.Request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.ended++
 	s.done = append(s.done, told{
 		id: string(r.ID), method: string(r.Method), path: string(r.Info.Path), protocol: r.Protocol,
 		status: r.Status, up: r.BytesUp, down: r.BytesDown, blame: r.Blame, reason: r.Reason,
@@ -231,7 +240,8 @@ func (s *site) hangUp() {
 	}
 }
 
-// wantNothingLeft wants everything to have been given back.
+// wantNothingLeft wants everything to have been given back, and every request to
+// have been told of once at its beginning and once at its end.
 func (s *site) wantNothingLeft() {
 	s.t.Helper()
 	for _, c := range s.clients {
@@ -242,6 +252,13 @@ func (s *site) wantNothingLeft() {
 		if c.conn.current != nil || c.conn.x.upstream != nil {
 			s.t.Error("an upstream connection is still the exchange's")
 		}
+	}
+	served := 0
+	for _, c := range s.clients {
+		served += int(c.end.Requests)
+	}
+	if s.begun != served || s.ended != served {
+		s.t.Errorf("of %d requests %d have begun and %d have ended", served, s.begun, s.ended)
 	}
 	if active := s.pool.Stats().Active; active != 0 {
 		s.t.Errorf("%d connections are missing in the pool", active)
