@@ -45,7 +45,7 @@ vet: ## gofmt, go vet and staticcheck, over all modules
 
 .PHONY: bench
 bench: ## cost of a request and of an idle watch, beside a net/http reverse proxy
-	$(GO) test -run '^$$' -bench . -benchtime 2s ./bench
+	$(GO) run ./bench
 
 .PHONY: vuln
 vuln: ## known vulnerabilities; needs the vulnerability database on the network

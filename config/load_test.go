@@ -295,3 +295,12 @@ func TestLoadIsRelativeToTheFile(t *testing.T) {
 		t.Errorf("Load() = %+v, %v, want tls.crt in %s", cfg, err, dir)
 	}
 }
+
+// Stores that name files by a digest of their content have such paths.
+func TestFileWithALongName(t *testing.T) {
+	name := "/store/" + strings.Repeat("0123456789abcdef", 4) + "-token"
+	cfg := mustParse(t, strings.Replace(minimal, "bearerTokenFile: token", "bearerTokenFile: "+name, 1))
+	if got := cfg.Clusters[0].BearerTokenFile; got != name {
+		t.Errorf("bearerTokenFile = %q, want %q", got, name)
+	}
+}
