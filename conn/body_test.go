@@ -73,6 +73,45 @@ func TestBodyUploadOfManyBuffers(t *testing.T) {
 	})
 }
 
+// A long-running request keeps its head in memory of its own while its body goes
+// through other buffers.
+func TestBodyUploadBehindLargeHead(t *testing.T) {
+	large := "X-Large: " + strings.Repeat("x", 3000)
+	conversation(t, func(s *site) {
+		c := s.connect()
+		c.says(request("POST "+application, large, "Transfer-Encoding: chunked", "User-Agent: me")+"3\r\nab", "c\r\n", "0\r\n\r\n")
+		up := s.accepts()
+		up.hears(forwarded(1, "POST "+application, large, "Transfer-Encoding: chunked", "User-Agent: me"), "3\r\nabc\r\n0\r\n\r\n")
+		after(time.Second)
+		c.says(request("GET /next"))
+		up.says(noContent)
+		c.hears(noContent)
+		up.hears(forwarded(2, "GET /next"))
+		s.wantTold(told{id: "c1-1", method: "POST", path: application, protocol: "http1", status: 204, down: int64(len(noContent)),
+			up: int64(len(forwarded(1, "POST "+application, large, "Transfer-Encoding: chunked", "User-Agent: me")) + len("3\r\nabc\r\n0\r\n\r\n"))})
+	})
+}
+
+// A response that is complete before its request ends the connection, for the
+// rest of the body could be anything.
+func TestBodyEarlySuccess(t *testing.T) {
+	conversation(t, func(s *site) {
+		c := s.connect()
+		c.says(request("PUT /x", "Content-Length: 100"), "some")
+		up := s.accepts()
+		up.heard()
+		up.says(noContent)
+		c.hears(noContent)
+		c.says(request("GET /smuggled"))
+		up.hearsEnd()
+		after(time.Second)
+		c.hearsEnd()
+		c.wantEnd("closed", "")
+		s.acceptsNone()
+		s.wantReasons("")
+	})
+}
+
 func TestBodyDownload(t *testing.T) {
 	const (
 		length  = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"

@@ -44,7 +44,7 @@ type Timeouts struct {
 	Idle         time.Duration // between two requests; default 2 min
 	RequestHead  time.Duration // from the first octet of a head to its last; default 10 s
 	ResponseHead time.Duration // from the request to the response, unless it is long-running; default 2 min
-	BodyIdle     time.Duration // without progress of a body, either way; default 1 min
+	BodyIdle     time.Duration // without progress of a body, either way, unless it is long-running; default 1 min
 	StreamIdle   time.Duration // without an octet on a long-running request; default 4 h
 }
 

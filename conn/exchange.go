@@ -318,8 +318,8 @@ func (c *Conn) headWait() time.Duration {
 	return c.times.ResponseHead
 }
 
-// bodyWait is how long a body may stand still. The reader of a long-running
-// response may pause it for as long as it may be silent.
+// bodyWait is how long a body may stand still, either way. On a long-running
+// request it is as long as silence may last.
 func (c *Conn) bodyWait() time.Duration {
 	if c.x.longRunning(&c.req) {
 		return c.times.StreamIdle

@@ -124,18 +124,42 @@ func TestSlowServerInMidBody(t *testing.T) {
 	})
 }
 
-// The API server does not read: first not the body, then not even the head.
+// A request that may last for hours may be sent as slowly as it is answered.
+func TestSlowBodyOfLongRunning(t *testing.T) {
+	conversation(t, func(s *site) {
+		c := s.connect()
+		c.says(request("PUT "+application, "Content-Length: 100"))
+		up := s.accepts()
+		for range 5 {
+			after(2 * time.Hour)
+			c.says("x")
+		}
+		c.hearsNothing()
+		up.hears(forwarded(1, "PUT "+application, "Content-Length: 100"), "xxxxx")
+		after(4 * time.Hour)
+		c.hears(refusal("408 Request Timeout", "Timeout", "the request did not arrive in time", "Connection: close"))
+	})
+}
+
+// application is the path of one behind the API server.
+const application = "/api/v1/namespaces/a/pods/b/proxy/x"
+
 func TestSlowServerDoesNotRead(t *testing.T) {
-	for _, line := range []string{"PUT /x", "PUT /api/v1/namespaces/a/pods/b/proxy/x"} { // and one that may last for hours
+	tests := []struct {
+		line string
+		wait time.Duration
+	}{{"PUT /x", time.Minute}, {"PUT " + application, 4 * time.Hour}}
+	for _, test := range tests {
 		conversation(t, func(s *site) {
 			c := s.connect()
-			c.says(request(line, "Content-Length: 1000000"))
+			c.says(request(test.line, "Content-Length: 1000000"))
 			s.accepts()
 			for range 5 {
 				c.says(strings.Repeat("x", 25000))
 			}
+			after(test.wait / 2)
 			c.hearsNothing()
-			after(time.Minute)
+			after(test.wait / 2)
 			c.hears(refusal("504 Gateway Timeout", "Timeout", "the API server did not take the request in time", "Connection: close"))
 			after(2 * time.Second)
 			s.wantReasons("upstream upstream-timeout")

@@ -143,7 +143,7 @@ func (l *uplink) copyBody(u *upstreamConn) error {
 	x := &l.c.x
 	l.buf.grab()
 	for !x.up.done {
-		if err := l.read(&l.buf, l.c.times.BodyIdle); err != nil {
+		if err := l.read(&l.buf, l.c.bodyWait()); err != nil {
 			if !errors.Is(err, errUplinkStopped) {
 				l.lose(l.c.clientError("body", err))
 			}
@@ -166,7 +166,7 @@ func (l *uplink) passBody(u *upstreamConn) error {
 			return err
 		}
 		if keep {
-			u.writes.extend(l.c.times.BodyIdle)
+			u.writes.extend(l.c.bodyWait())
 			sent, err := u.Write(l.buf.bytes()[:n])
 			x.bytes.up += int64(sent)
 			if err != nil {
