@@ -47,6 +47,8 @@ func loadTLS(cfg *Config, serverName string) (*tls.Config, error) {
 		NextProtos:         []string{"http/1.1"},
 		ServerName:         serverName,
 		ClientSessionCache: tls.NewLRUClientSessionCache(1), // one server
+
+		DynamicRecordSizingDisabled: true, // a request and its small body are one record
 	}
 	if cfg.CAFile != "" {
 		data, err := os.ReadFile(cfg.CAFile)

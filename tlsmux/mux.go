@@ -55,6 +55,8 @@ func New(cfg Config) (*Mux, error) {
 		MinVersion:     tls.VersionTLS13,
 		MaxVersion:     tls.VersionTLS13,
 		GetCertificate: cfg.Certificates,
+
+		DynamicRecordSizingDisabled: true,
 	}
 	m.inner = &tls.Config{
 		MinVersion:     tls.VersionTLS12,
@@ -63,6 +65,11 @@ func New(cfg Config) (*Mux, error) {
 		// A client that offers h2 as well gets http/1.1, one that offers
 		// nothing speaks it anyway, one that offers only h2 gets an alert.
 		NextProtos: []string{"http/1.1"},
+
+		// A new connection would otherwise send its first 128 KiB in records of
+		// one TCP segment, each of them split again by the outer layer: four
+		// writes where one does.
+		DynamicRecordSizingDisabled: true,
 	}
 	return m, nil
 }
