@@ -37,14 +37,17 @@ type site struct {
 
 	mu      sync.Mutex
 	dialed  []*peer             // guarded by mu; connections that accepts has not returned yet
+	server  func(net.Conn)      // if not nil, a goroutine that has what accepts would return; ends with it
 	dialErr error               // guarded by mu; what a dial answers
 	pause   time.Duration       // guarded by mu; how long a dial takes
 	begun   int                 // guarded by mu; calls of Begun
 	ended   int                 // guarded by mu; calls of Done
 	done    []told              // guarded by mu; what Done was told since a test has looked
 	retries []string            // guarded by mu
-	clients []*client           // started by connect
 	peers   []*testnet.PipeConn // guarded by mu; to be closed at the end
+
+	clients    []*client      // started by connect
+	background sync.WaitGroup // goroutines that end when all connections have
 }
 
 // told is what Done was told of one request, as far as tests look at it.
@@ -130,8 +133,12 @@ func (s *site) dial(ctx context.Context, wrap func(net.Conn) net.Conn) (net.Conn
 	ours, theirs := testnet.Pipe()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.dialed = append(s.dialed, &peer{t: s.t, name: "API server", PipeConn: theirs})
 	s.peers = append(s.peers, theirs)
+	if s.server != nil {
+		s.background.Go(func() { s.server(theirs) })
+	} else {
+		s.dialed = append(s.dialed, &peer{t: s.t, name: "API server", PipeConn: theirs})
+	}
 	return wrap(ours), nil
 }
 
@@ -238,6 +245,7 @@ func (s *site) hangUp() {
 	for _, p := range s.peers {
 		p.Close()
 	}
+	s.background.Wait()
 }
 
 // wantNothingLeft wants everything to have been given back, and every request to
