@@ -19,6 +19,7 @@ type clusterVecs struct {
 	registry        *prometheus.Registry
 	retries         *counters
 	errors          *counters
+	aborted         *counters
 	streams         *counters
 	streamsActive   *gauges
 }
@@ -36,6 +37,7 @@ func newClusterVecs(f factory) *clusterVecs {
 		registry:        f.registry,
 		retries:         f.counters("upstream_retries_total", "Requests repeated on another connection, by reason.", "cluster", "reason"),
 		errors:          f.counters("upstream_errors_total", "Requests that failed because of the API server or the way to it, by reason.", "cluster", "reason"),
+		aborted:         f.counters("requests_aborted_total", "Requests that ended before their response was complete, other than by a fault of the API server, by reason.", "cluster", "reason"),
 		streams:         f.counters("streams_total", "Upgraded streams that ended, by protocol and what became of their recording.", "cluster", "protocol", "outcome"),
 		streamsActive:   f.gauges("streams_active", "Upgraded streams now open.", "cluster", "protocol"),
 	}
@@ -167,6 +169,10 @@ func (c *Cluster) Retry(reason string) { c.vecs.retries.with(c.name, reason).Inc
 
 // Error counts a request that failed because of the API server.
 func (c *Cluster) Error(reason string) { c.vecs.errors.with(c.name, reason).Inc() }
+
+// Aborted counts a request that was cut short and not answered by the gateway
+// itself: the client went away, its token expired, the gateway was stopped.
+func (c *Cluster) Aborted(reason string) { c.vecs.aborted.with(c.name, reason).Inc() }
 
 // StreamOpened counts an upgraded stream as open until StreamClosed. protocol is
 // spdy or websocket.

@@ -48,7 +48,7 @@ func New(build Build) *Metrics {
 		connections:       f.counters("connections_total", "Client connections by the phase they reached and what came of it there.", "phase", "result"),
 		tunnelsActive:     f.gauge("tunnels_active", "Authenticated tunnels now open."),
 		authentications:   f.counters("authentications_total", "Tokens and proofs verified, by result.", "result"),
-		refusals:          f.counters("refusals_total", "Requests refused by the gateway itself, by reason.", "reason"),
+		refusals:          f.counters("refusals_total", "Requests that the gateway answered itself with an error that is not the API server's, by reason.", "reason"),
 		reloads:           f.counters("reload_total", "Reloads of files that changed, by kind of file and result.", "file", "result"),
 		panics:            f.counter("panics_total", "Panics caught; each ended one connection."),
 		auditErrors:       f.counter("audit_errors_total", "Audit events lost because they could not be written."),
@@ -97,8 +97,9 @@ func (m *Metrics) TunnelClosed() { m.tunnelsActive.Dec() }
 // reason word of the refusal.
 func (m *Metrics) Authentication(result string) { m.authentications.with(result).Inc() }
 
-// Refusal counts a request that the gateway answered itself because it would not
-// forward it.
+// Refusal counts a request that the gateway answered itself, with a status of 400
+// or more, for a reason that does not lie with the API server: that is
+// Cluster.Error.
 func (m *Metrics) Refusal(reason string) { m.refusals.with(reason).Inc() }
 
 // Reload counts a reload of a changed file of a kind (certificate, token, keys,

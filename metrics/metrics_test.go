@@ -35,6 +35,7 @@ func exercise(m *Metrics) {
 	c.WatchPool(func() (idle, active int) { return 1, 0 })
 	c.Retry("closed")
 	c.Error("dial")
+	c.Aborted("client-closed")
 	c.StreamOpened("spdy")
 	c.StreamOpened("websocket")
 	c.StreamClosed("spdy", "recorded")
@@ -63,13 +64,16 @@ spliceway_forwarded_bytes_total{cluster="prod",direction="up"} 10
 # HELP spliceway_panics_total Panics caught; each ended one connection.
 # TYPE spliceway_panics_total counter
 spliceway_panics_total 1
-# HELP spliceway_refusals_total Requests refused by the gateway itself, by reason.
+# HELP spliceway_refusals_total Requests that the gateway answered itself with an error that is not the API server's, by reason.
 # TYPE spliceway_refusals_total counter
 spliceway_refusals_total{reason="smuggling"} 1
 # HELP spliceway_reload_total Reloads of files that changed, by kind of file and result.
 # TYPE spliceway_reload_total counter
 spliceway_reload_total{file="certificate",result="error"} 1
 spliceway_reload_total{file="certificate",result="ok"} 1
+# HELP spliceway_requests_aborted_total Requests that ended before their response was complete, other than by a fault of the API server, by reason.
+# TYPE spliceway_requests_aborted_total counter
+spliceway_requests_aborted_total{cluster="prod",reason="client-closed"} 1
 # HELP spliceway_requests_in_flight Requests that are now being forwarded, streams included.
 # TYPE spliceway_requests_in_flight gauge
 spliceway_requests_in_flight{cluster="prod"} 1
