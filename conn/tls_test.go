@@ -237,6 +237,28 @@ func TestTLSConnectionIsReused(t *testing.T) {
 	})
 }
 
+// A deadline that has passed while a connection was idle does not make it look
+// closed, nor hurt the next request on it.
+func TestTLSConnectionIsReusedBehindDeadlines(t *testing.T) {
+	const short = 50 * time.Millisecond
+	h := newHost(t, 0)
+	h.config.Timeouts = Timeouts{ResponseHead: short, BodyIdle: short}
+	c := h.connect()
+	var up *far
+	for n := 1; n <= 3; n++ {
+		c.says(request("POST /x"))
+		if n == 1 {
+			up = h.accepts()
+		}
+		up.hears(forwarded(n, "POST /x"))
+		up.says(noContent)
+		c.hears(noContent)
+		h.waitIdle(1)
+		time.Sleep(2 * short)
+	}
+	h.wantDials(1)
+}
+
 // POST is never repeated, so these fail unless the pool looks before it gives.
 func TestTLSIdleConnectionIsLookedAt(t *testing.T) {
 	versions(t, func(t *testing.T, version uint16) {
