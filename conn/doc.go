@@ -27,9 +27,19 @@
 // a moment, what waits for the client to go away. Serve waits for the uplink
 // before it reads the next request and before it returns.
 //
+// # Ends
+//
+// What is not complete never looks complete: a response that fails half-way is
+// cut off below the client's TLS, without a close_notify, and one whose body ends
+// with the connection counts as complete only if the API server has announced its
+// end. What fails before its first octet is answered instead: see Error. A client
+// that has sent what nobody will read gets a second to read its answer.
+//
 // # Limitations
 //
 // HTTP/1.1 only on both sides. Trailers are not forwarded. A response may start
 // before its request body is complete, but when it ends first, the connection
-// is closed after it.
+// is closed after it. A client that ends its side counts as gone, except on a
+// stream. A client is not watched while its buffer is full of requests that it
+// has sent ahead.
 package conn
