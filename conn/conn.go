@@ -260,10 +260,7 @@ func (c *Conn) readLine() error {
 
 // clientError describes a failed Read of the client.
 func (c *Conn) clientError(phase string, err error) *Error {
-	var e *Error
 	switch {
-	case errors.As(err, &e):
-		return e
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return &Error{Blame: audit.BlameClient, Status: http.StatusRequestTimeout, Reason: phase + "-timeout", Err: err,
 			Say: "the request did not arrive in time"}
