@@ -95,16 +95,18 @@ func syn(id uint32, fields ...string) *spdy.SynStreamFrame {
 	return &spdy.SynStreamFrame{StreamId: spdy.StreamId(id), Headers: header}
 }
 
-// open opens streams of the client's.
-func open(tb testing.TB, c *Conn, streams ...wireStream) {
+// open opens streams of the client's. It returns how many octets that takes.
+func open(tb testing.TB, c *Conn, streams ...wireStream) (octets int64) {
 	tb.Helper()
 	client := newFramer(tb)
 	for _, s := range streams {
-		frame := syn(s.ID, "streamtype", s.StreamType)
-		if _, err := read(c.From(Client), client.frames(frame)); err != nil {
+		frame := client.frames(syn(s.ID, "streamtype", s.StreamType))
+		if _, err := read(c.From(Client), frame); err != nil {
 			tb.Fatalf("opening %v: %v", s, err)
 		}
+		octets += int64(len(frame))
 	}
+	return octets
 }
 
 // read gives the pieces to a decoder. It returns the frames that it makes of them in the form of testdata, the data of
