@@ -13,7 +13,9 @@ type Error struct {
 	Say    string // what the client is told: one sentence that gives nothing away
 	Err    error  // the precise cause, for the operator
 
-	ended bool // the API server has ended its octets in order
+	ended   bool // the API server has ended its octets in order
+	unheard bool // the API server takes nothing more; what it sent before can still be read
+	said    bool // the tap has told the client on the stream itself
 }
 
 func (e *Error) Error() string {

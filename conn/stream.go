@@ -25,18 +25,27 @@ type stream struct {
 	moved atomic.Int64 // when octets last went either way, in nanoseconds since 1970
 
 	mu     sync.Mutex
-	ending bool   // guarded by mu; the API server has ended, so the client may not idle for long
+	ending bool   // guarded by mu; nothing more goes to the client
+	woken  bool   // guarded by mu; the tap is to be asked for an insertion
+	over   bool   // guarded by mu; the connections are no longer the stream's
 	err    *Error // guarded by mu; of the direction that failed first
+
+	clientWait time.Duration // guarded by mu; for a Read of the client
 }
+
+// errWoken is how a wait for the API server ends when the tap wants to say
+// something.
+var errWoken = errors.New("conn: the tap wants to insert")
 
 // direction is one of the two ways through a stream. One goroutine owns it.
 type direction struct {
 	src, dst         net.Conn
 	srcSide, dstSide string // blamed for a failed Read, a failed Write
 	writes           *deadline
-	tap              func([]byte) error
-	wait             func() // sets the deadline of the next Read of src
-	passed           int64  // octets
+	tap              func([]byte) (int, error)
+	insert           func() ([]byte, error) // of our own, towards dst
+	wait             func() error           // sets the deadline of the next Read of src
+	passed           int64                  // octets
 }
 
 // stream relays the 101 and then both directions, until both have ended or one
@@ -48,7 +57,7 @@ func (c *Conn) stream(ctx context.Context) *Error {
 		return gone
 	}
 	c.keepResponse()
-	s := &stream{c: c}
+	s := &stream{c: c, clientWait: c.times.StreamIdle}
 	if err := s.open(); err != nil {
 		return err
 	}
@@ -85,6 +94,7 @@ func (s *stream) open() *Error {
 	}
 	tap, err := c.config.Tap(&Upgrade{
 		Caller: c.caller, ID: c.x.id, Info: &c.x.info, Request: &c.req, Response: &c.resp,
+		wake: s.wake, end: s.end,
 	})
 	if err == nil {
 		s.tap = tap
@@ -106,66 +116,110 @@ func (s *stream) run() *Error {
 	s.moved.Store(time.Now().UnixNano())
 	up := &direction{
 		src: c.client, dst: u, srcSide: audit.BlameClient, dstSide: audit.BlameUpstream,
-		writes: &u.writes, tap: s.tap.Up, wait: s.waitClient,
+		writes: &u.writes, tap: s.tapUp, insert: untapped{}.Insert, wait: s.waitClient,
 	}
 	down := &direction{
 		src: u, dst: c.client, srcSide: audit.BlameUpstream, dstSide: audit.BlameClient,
-		writes: &c.writes, tap: s.tap.Down, wait: func() { u.reads.extend(c.times.StreamIdle) },
+		writes: &c.writes, tap: s.tap.Down, insert: s.tap.Insert, wait: s.waitUpstream,
 	}
 	upEnded := make(chan struct{})
 	go s.copyUp(up, upEnded)
-	if err := s.copy(down, &c.down); err != nil {
+	switch err := s.copy(down, &c.down); {
+	case err == nil:
+		s.shortenClient(c.times.BodyIdle)
+	case err.said:
+		s.leave(err)
+	default:
 		s.fail(err)
-	} else {
-		s.shortenClient()
 	}
 	<-upEnded
 	c.x.bytes.up += up.passed
 	c.x.bytes.down += down.passed
+	return s.close()
+}
+
+// close keeps Wake and End off the connections, and returns what ended the stream.
+func (s *stream) close() *Error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.over = true
 	return s.err
 }
 
-// copyUp is the goroutine of the direction towards the API server.
+// copyUp is the goroutine of the direction towards the API server. That one may
+// close before the client has said its last words, as it does behind a command
+// that has ended: they are then nobody's, and what it sent before is still to be
+// read.
 func (s *stream) copyUp(up *direction, ended chan<- struct{}) {
-	if err := s.copy(up, &s.c.in); err != nil {
+	if err := s.copy(up, &s.c.in); err != nil && !err.unheard {
 		s.fail(err)
 	}
 	close(ended)
 }
+
+// tapUp takes all or nothing.
+func (s *stream) tapUp(p []byte) (int, error) { return len(p), s.tap.Up(p) }
 
 // copy moves octets until src ends or something fails. It begins with those that
 // buf already holds, and passes the end of src on.
 func (s *stream) copy(d *direction, buf *buffer) *Error {
 	buf.grab()
 	for {
-		if buf.len() > 0 {
-			if err := s.pass(d, buf.bytes()); err != nil {
-				return err
-			}
+		if err := s.pass(d, buf.bytes()); err != nil {
+			return err
 		}
 		buf.r, buf.w = 0, 0
 		n, err := s.read(d, buf.free())
 		buf.w = n
-		if n > 0 {
-			continue
-		}
-		if errors.Is(err, io.EOF) {
+		switch {
+		case n > 0 || errors.Is(err, errWoken):
+		case errors.Is(err, io.EOF):
 			return s.passEnd(d)
+		default:
+			return streamError(d.srcSide, err)
 		}
-		return streamError(d.srcSide, err)
 	}
 }
 
-// pass gives octets to the tap and then to the other side.
+// pass gives octets to the tap and then to the other side, with what the tap
+// inserts among them.
 func (s *stream) pass(d *direction, p []byte) *Error {
-	if err := d.tap(p); err != nil {
-		return streamError(audit.BlameRecorder, err)
+	for {
+		own, err := d.insert()
+		if err := s.write(d, own); err != nil {
+			return err
+		}
+		if err != nil {
+			e := *streamError(audit.BlameRecorder, err)
+			e.said = len(own) > 0
+			return &e
+		}
+		if len(p) == 0 {
+			return nil
+		}
+		n, err := d.tap(p)
+		if err != nil {
+			return streamError(audit.BlameRecorder, err)
+		}
+		if err := s.write(d, p[:n]); err != nil {
+			return err
+		}
+		p = p[n:]
+	}
+}
+
+// write writes octets to the other side.
+func (s *stream) write(d *direction, p []byte) *Error {
+	if len(p) == 0 {
+		return nil
 	}
 	d.writes.extend(s.c.times.StreamIdle)
 	n, err := d.dst.Write(p)
 	d.passed += int64(n)
 	if err != nil {
-		return streamError(d.dstSide, err)
+		e := streamError(d.dstSide, err)
+		e.unheard = d.dstSide == audit.BlameUpstream && !errors.Is(err, os.ErrDeadlineExceeded)
+		return e
 	}
 	s.moved.Store(time.Now().UnixNano())
 	return nil
@@ -193,7 +247,9 @@ func closeWrite(c net.Conn) error {
 // the other one moves.
 func (s *stream) read(d *direction, p []byte) (int, error) {
 	for {
-		d.wait()
+		if err := d.wait(); err != nil {
+			return 0, err
+		}
 		n, err := d.src.Read(p)
 		if n > 0 || !errors.Is(err, os.ErrDeadlineExceeded) || s.idle() {
 			return n, err
@@ -206,43 +262,96 @@ func (s *stream) idle() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	quiet := time.Since(time.Unix(0, s.moved.Load()))
-	return s.ending || quiet >= s.c.times.StreamIdle*3/4
+	return !s.woken && (s.ending || quiet >= s.c.times.StreamIdle*3/4)
+}
+
+// waitUpstream sets the deadline of the next Read of the API server, unless the
+// tap has asked to be heard first.
+func (s *stream) waitUpstream() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	reads := &s.c.x.upstream.reads
+	if s.woken {
+		s.woken = false
+		reads.forget()
+		return errWoken
+	}
+	reads.extend(s.c.times.StreamIdle)
+	return nil
+}
+
+// wake is Upgrade.Wake.
+func (s *stream) wake() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.over || s.woken {
+		return
+	}
+	s.woken = true
+	s.c.x.upstream.reads.expire()
+}
+
+// end is Upgrade.End.
+func (s *stream) end(cause *Error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.over {
+		s.failLocked(cause)
+	}
 }
 
 // waitClient sets the deadline of the next Read of the client.
-func (s *stream) waitClient() {
+func (s *stream) waitClient() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	wait := s.c.times.StreamIdle
-	if s.ending {
-		wait = min(wait, s.c.times.BodyIdle)
-	}
-	s.c.uplink.reads.extend(wait)
+	s.c.uplink.reads.extend(s.clientWait)
+	return nil
 }
 
-// shortenClient is called when the API server has ended: a client that was told
-// so has no reason to go on for long.
-func (s *stream) shortenClient() {
+// shortenClient is called when nothing more will go to the client: told so, it has
+// no reason to go on for long.
+func (s *stream) shortenClient(wait time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.ending = true
-	s.c.uplink.reads.extend(min(s.c.times.StreamIdle, s.c.times.BodyIdle))
+	s.clientWait = min(s.clientWait, wait)
+	s.c.uplink.reads.extend(s.clientWait)
+}
+
+// leave ends the stream behind last words, which a connection that is cut would
+// take with it: the client gets a moment to read them.
+func (s *stream) leave(err *Error) {
+	s.mu.Lock()
+	if s.err == nil {
+		s.err = err
+	}
+	s.mu.Unlock()
+	s.c.x.upstream.abort()
+	s.shortenClient(lingerTime)
 }
 
 // fail ends both connections, so that both directions return. Neither end looks
 // like one in order. What fails because of that is not what is told.
 func (s *stream) fail(err *Error) {
 	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.failLocked(err)
+}
+
+func (s *stream) failLocked(err *Error) {
 	if s.err == nil {
 		s.err = err
 	}
-	s.mu.Unlock()
 	s.c.cut()
 	s.c.x.upstream.abort()
 }
 
 // streamError is a failure on one side of a stream.
 func streamError(side string, err error) *Error {
+	var own *Error
+	if errors.As(err, &own) {
+		return own // the tap's own words
+	}
 	e := &Error{Blame: side, Err: err}
 	switch {
 	case side == audit.BlameRecorder:

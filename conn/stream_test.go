@@ -305,8 +305,9 @@ type recorder struct {
 	closes []error // guarded by mu
 }
 
-func (r *recorder) Up(p []byte) error   { return r.take(&r.up, p) }
-func (r *recorder) Down(p []byte) error { return r.take(&r.down, p) }
+func (r *recorder) Up(p []byte) error          { return r.take(&r.up, p) }
+func (r *recorder) Down(p []byte) (int, error) { return len(p), r.take(&r.down, p) }
+func (r *recorder) Insert() ([]byte, error)    { return nil, nil }
 
 func (r *recorder) take(to *string, p []byte) error {
 	r.mu.Lock()

@@ -13,18 +13,37 @@ type Upgrade struct {
 	Info     *audit.RequestInfo
 	Request  *httpparse.Request
 	Response *httpparse.Response
+
+	wake func()
+	end  func(*Error)
 }
 
-// Tap watches one stream. The methods of one direction are called in order, from
-// one goroutine; those of the other direction may run at the same time. The
-// octets are valid during the call only, and must not be changed.
+// Wake has the Tap's Insert called soon. It may be called by any goroutine, also
+// when the stream has ended.
+func (u *Upgrade) Wake() { u.wake() }
+
+// End ends the stream, with that as its cause. It may be called by any goroutine,
+// also when the stream has ended.
+func (u *Upgrade) End(cause *Error) { u.end(cause) }
+
+// Tap watches one stream, and may say something of its own to the client between
+// two octets of it. Up runs on one goroutine, Down and Insert on another; Close is
+// called when both are done. Octets are valid during the call only, and must not
+// be changed.
 type Tap interface {
 	// Up sees octets of the client before they go to the API server. An error
 	// ends the stream; the octets are then not sent.
 	Up(p []byte) error
-	// Down sees octets of the API server before they go to the client. What the
-	// client has seen, Down has taken. An error ends the stream.
-	Down(p []byte) error
+	// Down takes octets of the API server, p[:n] with 0 < n <= len(p), which then
+	// go to the client: what the client has seen, Down has taken. The rest is
+	// offered again, after Insert. An error ends the stream; no octet of p is
+	// then sent.
+	Down(p []byte) (n int, err error)
+	// Insert returns octets that are to go to the client at this point of the
+	// stream, nil if there are none or if this is no point for them. It is asked
+	// at the beginning, behind every Down, and after Upgrade.Wake. They are valid
+	// until the next call of Down or Insert. An error ends the stream behind them.
+	Insert() ([]byte, error)
 	// Close tells that the stream has ended in both directions, and why: nil if
 	// both ended in order. It is called once, after all other calls.
 	Close(cause error)
@@ -33,6 +52,7 @@ type Tap interface {
 // untapped is the Tap of a stream that nobody watches.
 type untapped struct{}
 
-func (untapped) Up([]byte) error   { return nil }
-func (untapped) Down([]byte) error { return nil }
-func (untapped) Close(error)       {}
+func (untapped) Up([]byte) error            { return nil }
+func (untapped) Down(p []byte) (int, error) { return len(p), nil }
+func (untapped) Insert() ([]byte, error)    { return nil, nil }
+func (untapped) Close(error)                {}

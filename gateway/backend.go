@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -24,7 +25,7 @@ type backend struct {
 	pool    *conn.Pool
 	metrics *metrics.Cluster
 	audit   *audit.Log
-	refused func(reason string)
+	refused func(reason string) // counts a request that the gateway answered itself
 	log     zerolog.Logger
 	dials   health
 }
@@ -94,13 +95,35 @@ func (b *backend) done(r *audit.Request) {
 	}
 	b.metrics.RequestDone(verb, r.Status, longRunning, r.Duration)
 	b.metrics.AddBytes(r.BytesUp, r.BytesDown)
-	switch r.Blame {
-	case audit.BlameUpstream:
-		b.metrics.Error(r.Reason)
-	case audit.BlameClient, audit.BlameGateway, audit.BlameRecorder:
-		b.refused(r.Reason)
-	}
+	b.countFault(r)
 	b.audit.Request(r)
+}
+
+// countFault counts a request that did not end in order, in one of three places.
+func (b *backend) countFault(r *audit.Request) {
+	switch {
+	case r.Reason == "":
+	case r.Blame == audit.BlameUpstream:
+		b.metrics.Error(r.Reason)
+	case answeredHere(r):
+		b.refused(r.Reason)
+	default:
+		b.metrics.Aborted(r.Reason)
+	}
+}
+
+// answeredHere reports whether a request that did not end in order got its status
+// from the gateway, and no API server is to blame.
+func answeredHere(r *audit.Request) bool {
+	switch r.Blame {
+	case audit.BlameClient:
+		// An audit id is the API server's: the client did not wait for the end of
+		// its answer.
+		return r.Status >= 400 && len(r.AuditID) == 0
+	case audit.BlameGateway, audit.BlameRecorder:
+		return r.Status >= 400
+	}
+	return false // ended from outside, which is not answered
 }
 
 // tap counts streams.
@@ -116,17 +139,51 @@ type streamCounter struct {
 	protocol string
 }
 
-func (*streamCounter) Up([]byte) error   { return nil }
-func (*streamCounter) Down([]byte) error { return nil }
+func (*streamCounter) Up([]byte) error            { return nil }
+func (*streamCounter) Down(p []byte) (int, error) { return len(p), nil }
+func (*streamCounter) Insert() ([]byte, error)    { return nil, nil }
 func (s *streamCounter) Close(error)     { s.metrics.StreamClosed(s.protocol, "unrecorded") }
 
-// run follows the cluster's files until ctx is done, then closes the pool.
-func (b *backend) run(ctx context.Context, report func(kind string, err error)) {
-	b.cluster.Run(ctx, watchInterval, func(kind string, err error) {
+// run follows the cluster's files and its health until ctx is done, then closes
+// the pool.
+func (b *backend) run(ctx context.Context, every time.Duration, report func(kind string, err error)) {
+	var probing sync.WaitGroup
+	probing.Go(func() { b.probe(ctx, every) })
+	b.cluster.Run(ctx, every, func(kind string, err error) {
 		if err == nil && kind == cluster.KindTransport {
 			b.pool.CloseIdle() // they were opened under the old authorities or certificate
 		}
 		report(kind, err)
 	})
+	probing.Wait()
 	b.pool.Close()
+}
+
+// probe dials the API server once, so that the log and readiness tell of one that
+// can't be reached before a user does, and then for as long as it can't be reached.
+// A gateway that is not ready gets no requests: nothing else would find out that
+// the API server is back.
+func (b *backend) probe(ctx context.Context, every time.Duration) {
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for try := true; ; try = b.dials.current() != nil {
+		if try {
+			b.dialOnce(ctx)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// dialOnce is a dial that carries nothing.
+func (b *backend) dialOnce(ctx context.Context) {
+	start := time.Now()
+	c, err := b.cluster.Dial(ctx, nil)
+	b.dialed(time.Since(start), err)
+	if err == nil {
+		c.Close()
+	}
 }
