@@ -95,6 +95,7 @@ func TestStreamLastWordsArrive(t *testing.T) {
 		tap.say(&Error{Blame: audit.BlameGateway, Reason: "over"}, "<the token has expired>")
 		c.hears("<the token has expired>")
 		up.hearsEnd()
+		after(lingerTime) // for a client that does not close by itself
 		c.wantEnd("over", audit.BlameGateway)
 		s.wantReasons("gateway over")
 	})
