@@ -142,7 +142,7 @@ type streamCounter struct {
 func (*streamCounter) Up([]byte) error            { return nil }
 func (*streamCounter) Down(p []byte) (int, error) { return len(p), nil }
 func (*streamCounter) Insert() ([]byte, error)    { return nil, nil }
-func (s *streamCounter) Close(error)     { s.metrics.StreamClosed(s.protocol, "unrecorded") }
+func (s *streamCounter) Close(error)              { s.metrics.StreamClosed(s.protocol, "unrecorded") }
 
 // run follows the cluster's files and its health until ctx is done, then closes
 // the pool.
