@@ -25,7 +25,7 @@
 //     or in base64, in storage that the next call uses again: 4 KiB for a Decoder. What was given is never changed.
 //     Control frames are reported as a whole.
 //   - The events, with the data of a message joined, and the frame that is refused, are the same however the octets
-//     arrived.
+//     arrived. Of a message whose base64 is refused, pieces that came in front of the fault may have been handed on.
 //   - A refusal is final for the connection: end both directions. Its Code is for a close frame.
 //   - Nothing is allocated once there is a Decoder.
 //
