@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log"
 	"net"
 	"net/http"
 	"strings"
@@ -20,6 +21,7 @@ func (g *Gateway) admin() *http.Server {
 	return &http.Server{
 		Handler: mux, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 10 * time.Second,
 		WriteTimeout: time.Minute, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 16 << 10,
+		ErrorLog: log.New(g.log, "metrics listener: ", 0),
 	}
 }
 
@@ -33,26 +35,34 @@ func (g *Gateway) serveReady(w http.ResponseWriter, _ *http.Request) {
 	http.Error(w, strings.Join(problems, "\n"), http.StatusServiceUnavailable)
 }
 
-// problems lists what keeps the gateway from being of use. One API server that
-// is down does not: the others are still served, and there is a metric for it.
+// problems lists what keeps the gateway from being of use, each with what to do
+// about it.
 func (g *Gateway) problems() []string {
 	var problems []string
 	if g.draining.Load() {
-		problems = append(problems, "draining: no new connections are taken")
+		problems = append(problems, fmt.Sprintf("draining: no new connections are taken, and the process ends by itself, "+
+			"after %s at the latest; use another instance", g.config.Drain.Timeout))
 	}
 	if err := g.keys.Ready(); err != nil {
-		problems = append(problems, err.Error())
+		problems = append(problems, fmt.Sprintf("no token can be verified: %v; check that %s can be read from this machine: "+
+			"the log has the error of the last try", err, g.keySource()))
 	}
-	down := 0
-	for _, b := range g.backends {
-		if err := b.dials.current(); err != nil {
-			down++
+	return append(problems, g.unreachable()...)
+}
+
+// unreachable lists all API servers if none could be reached when it was last
+// tried. One that is down does not make the gateway useless: the others are still
+// served, and the log and a metric tell of it.
+func (g *Gateway) unreachable() []string {
+	var all []string
+	for _, c := range g.clusters.Clusters() {
+		err := g.backends[c.Name()].dials.current()
+		if err == nil {
+			return nil
 		}
+		all = append(all, "no API server can be reached: "+err.Error()) // which says what to check
 	}
-	if down > 0 && down == len(g.backends) {
-		problems = append(problems, "no API server was reachable when it was last tried")
-	}
-	return problems
+	return all
 }
 
 // serveAdmin runs the admin server until ctx is done.

@@ -28,6 +28,9 @@ type backend struct {
 	refused func(reason string) // counts a request that the gateway answered itself
 	log     zerolog.Logger
 	dials   health
+	token   health // of its file
+
+	reloaded func(kind string, err error) // tells of files that were read again, or could not be
 }
 
 func (g *Gateway) newBackend(settings config.Cluster) (*backend, error) {
@@ -41,13 +44,14 @@ func (g *Gateway) newBackend(settings config.Cluster) (*backend, error) {
 		audit: g.audit, refused: g.metrics.Refusal,
 		log: g.log.With().Str(audit.FieldCluster, settings.Name).Str(audit.FieldUpstream, opened.Addr()).Logger(),
 	}
+	b.reloaded = func(kind string, err error) { g.reloaded(b.log, kind, err) }
 	b.pool = conn.NewPool(conn.PoolConfig{
 		Dial: opened.Dial, Dialed: b.dialed,
 		MaxIdle: orNone(cfg.Limits.IdleUpstream), DialTimeout: cfg.Timeouts.Dial,
 	})
 	b.metrics.WatchPool(func() (idle, active int) { s := b.pool.Stats(); return s.Idle, s.Active })
 	b.conn = &conn.Config{
-		Pool: b.pool, Credential: opened, Host: opened.Host(),
+		Pool: b.pool, Credential: b, Host: opened.Host(),
 		Limits: httpparse.Limits{Head: int(cfg.Limits.Head), Line: int(cfg.Limits.Line), Fields: cfg.Limits.Fields},
 		Timeouts: conn.Timeouts{
 			Idle: cfg.Timeouts.Idle, RequestHead: cfg.Timeouts.RequestHead, ResponseHead: cfg.Timeouts.ResponseHead,
@@ -146,17 +150,42 @@ func (s *streamCounter) Close(error)              { s.metrics.StreamClosed(s.pro
 
 // run follows the cluster's files and its health until ctx is done, then closes
 // the pool.
-func (b *backend) run(ctx context.Context, every time.Duration, report func(kind string, err error)) {
+func (b *backend) run(ctx context.Context, every time.Duration) {
 	var probing sync.WaitGroup
 	probing.Go(func() { b.probe(ctx, every) })
-	b.cluster.Run(ctx, every, func(kind string, err error) {
-		if err == nil && kind == cluster.KindTransport {
-			b.pool.CloseIdle() // they were opened under the old authorities or certificate
-		}
-		report(kind, err)
-	})
+	b.cluster.Run(ctx, every, b.changed)
 	probing.Wait()
 	b.pool.Close()
+}
+
+// changed is told of files that have changed.
+func (b *backend) changed(kind string, err error) {
+	switch {
+	case kind == cluster.KindToken && err == nil:
+		b.token.succeeded()
+	case kind == cluster.KindToken:
+		b.token.failed(err)
+	case err == nil:
+		b.pool.CloseIdle() // they were opened under the old authorities or certificate
+	}
+	b.reloaded(kind, err)
+}
+
+// Authorization implements conn.Credential.
+func (b *backend) Authorization() []byte { return b.cluster.Authorization() }
+
+// Refresh implements conn.Credential. It tells of what it finds, because nobody
+// else does: run sees changes only that it is the first to see.
+func (b *backend) Refresh() (changed bool, err error) {
+	changed, err = b.cluster.Refresh()
+	switch {
+	case changed:
+		b.token.succeeded()
+		b.reloaded(cluster.KindToken, nil)
+	case err != nil && b.token.failed(err): // once, however many requests ask
+		b.reloaded(cluster.KindToken, err)
+	}
+	return changed, err
 }
 
 // probe dials the API server once, so that the log and readiness tell of one that

@@ -1,12 +1,7 @@
 package gateway
 
 import (
-	"context"
 	"errors"
-	"fmt"
-	"net"
-	"os"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -23,6 +18,7 @@ import (
 // Gateway is a configured gateway. It is made by New and used up by Run.
 type Gateway struct {
 	config   *config.Config
+	every    time.Duration // how often files are looked at
 	log      zerolog.Logger
 	audit    *audit.Log
 	metrics  *metrics.Metrics
@@ -44,7 +40,11 @@ var ErrRecording = errors.New("recordings.mode is not off, and this version does
 // New reads every file that cfg names and prepares a gateway. It opens no port
 // and contacts nobody. Diagnostics go to log.
 func New(cfg *config.Config, build metrics.Build, log zerolog.Logger) (*Gateway, error) {
-	g := &Gateway{config: cfg, log: log, metrics: metrics.New(build), backends: make(map[string]*backend)}
+	return newGateway(cfg, build, log, watchInterval)
+}
+
+func newGateway(cfg *config.Config, build metrics.Build, log zerolog.Logger, every time.Duration) (*Gateway, error) {
+	g := &Gateway{config: cfg, every: every, log: log, metrics: metrics.New(build), backends: make(map[string]*backend)}
 	if err := inTurn(g.canRecord, g.openKeys, g.openCertificates, g.openAudit, g.openClusters, g.openMux); err != nil {
 		return nil, err
 	}
@@ -54,7 +54,7 @@ func New(cfg *config.Config, build metrics.Build, log zerolog.Logger) (*Gateway,
 // Check finds out whether New would succeed. It writes nothing, in particular no
 // audit file that would then belong to whoever ran the check.
 func Check(cfg *config.Config) error {
-	g := &Gateway{config: cfg, log: zerolog.Nop(), metrics: metrics.New(metrics.Build{}), backends: make(map[string]*backend)}
+	g := &Gateway{config: cfg, every: watchInterval, log: zerolog.Nop(), metrics: metrics.New(metrics.Build{}), backends: make(map[string]*backend)}
 	return inTurn(g.canRecord, g.openKeys, g.openClusters, g.openCertificates)
 }
 
@@ -78,36 +78,24 @@ func (g *Gateway) canRecord() error {
 func (g *Gateway) openAudit() (err error) {
 	g.audit, err = audit.Open(g.config.Audit.Output, func(err error) {
 		g.metrics.AuditError()
-		g.log.Error().Err(err).Msg("audit event lost")
+		g.log.Error().Err(err).Str(audit.FieldFile, g.config.Audit.Output).
+			Msg("audit event lost; make room or repair audit.output, what follows is written again by itself")
 	})
 	return err
 }
 
-func (g *Gateway) openKeys() (err error) {
-	a := &g.config.Authn
-	g.keys, err = authn.NewKeySet(authn.KeySetConfig{
-		URL: a.JWKSURL, CAFile: a.JWKSCAFile, CacheFile: a.CacheFile, File: a.JWKSFile,
-		Refresh: a.RefreshInterval, MaxStale: a.MaxStaleness, Report: g.keysRefreshed,
-	})
-	if err != nil {
-		return err
-	}
-	g.verifier = authn.NewVerifier(g.keys, authn.VerifierConfig{
-		Issuer: a.Issuer, Audience: a.Audience, AllowSystem: a.AllowSystemIdentities,
-	})
-	return nil
-}
-
-// keysRefreshed is told when fetching the issuer's keys begins to fail or works
-// again.
-func (g *Gateway) keysRefreshed(err error) {
-	g.metrics.Reload("signing-keys", err)
-	if err != nil {
-		g.log.Error().Err(err).Dur("max_staleness", g.config.Authn.MaxStaleness).
-			Msg("the issuer's signing keys can't be fetched; those already known stay in force for a while")
+// ReopenAudit opens the file of the audit log anew, so that one that was moved
+// away is let go. It does nothing for standard output. What comes of it is logged.
+func (g *Gateway) ReopenAudit() {
+	if g.config.Audit.Output == audit.Stdout {
 		return
 	}
-	g.log.Info().Msg("the issuer's signing keys were fetched")
+	if err := g.audit.Reopen(); err != nil {
+		g.log.Error().Err(err).Str(audit.FieldFile, g.config.Audit.Output).
+			Msg("audit log can't be opened anew; events go on into the file that was open before")
+		return
+	}
+	g.log.Info().Str(audit.FieldFile, g.config.Audit.Output).Msg("audit log opened anew")
 }
 
 func (g *Gateway) openClusters() error {
@@ -164,127 +152,4 @@ func (g *Gateway) openMux() (err error) {
 		g.metrics.WatchConnections(g.mux.Connections)
 	}
 	return err
-}
-
-// Run listens and serves until ctx is done, then drains: no connection is
-// taken any more, requests that are being served end, streams may go on for the
-// configured time. It returns nil after a drain, and an error if it can't listen
-// or a listener fails.
-func (g *Gateway) Run(ctx context.Context) error {
-	listeners, admin, err := g.listen()
-	if err != nil {
-		return err
-	}
-	background, stop := context.WithCancel(context.WithoutCancel(ctx))
-	var wg sync.WaitGroup
-	defer func() { stop(); wg.Wait() }()
-	g.follow(background, &wg)
-
-	failed := make(chan error, len(listeners)+1)
-	if admin != nil {
-		wg.Go(func() {
-			if err := g.serveAdmin(background, admin); err != nil {
-				failed <- err
-			}
-		})
-	}
-	for _, l := range listeners {
-		wg.Go(func() {
-			if err := g.mux.Serve(ctx, l); err != nil {
-				failed <- err
-			}
-		})
-	}
-	g.ready(listeners, admin)
-	select {
-	case <-ctx.Done():
-		g.drain()
-		return nil
-	case err := <-failed:
-		g.drain()
-		return err
-	}
-}
-
-// listen opens all ports or none.
-func (g *Gateway) listen() (listeners []net.Listener, admin net.Listener, err error) {
-	defer func() {
-		if err != nil {
-			for _, l := range listeners {
-				l.Close()
-			}
-		}
-	}()
-	for _, address := range g.config.Listen {
-		l, err := net.Listen("tcp", address)
-		if err != nil {
-			return listeners, nil, fmt.Errorf("listening: %w", err)
-		}
-		listeners = append(listeners, l)
-	}
-	if g.config.Metrics.Listen == "" {
-		return listeners, nil, nil
-	}
-	if admin, err = net.Listen("tcp", g.config.Metrics.Listen); err != nil {
-		return listeners, nil, fmt.Errorf("listening for metrics: %w", err)
-	}
-	return listeners, admin, nil
-}
-
-// follow starts what keeps files and keys up to date until ctx is done.
-func (g *Gateway) follow(ctx context.Context, wg *sync.WaitGroup) {
-	wg.Go(func() { g.keys.Run(ctx) })
-	wg.Go(func() {
-		g.certs.Run(ctx, watchInterval, func(file string, err error) { g.reloaded("certificate", file, err) })
-	})
-	for name, b := range g.backends {
-		wg.Go(func() { b.run(ctx, func(kind string, err error) { g.reloaded(kind, "of cluster "+name, err) }) })
-	}
-	wg.Go(func() { g.gauge(ctx) })
-}
-
-// gauge keeps those metrics current that nothing else touches.
-func (g *Gateway) gauge(ctx context.Context) {
-	tick := time.NewTicker(watchInterval)
-	defer tick.Stop()
-	for {
-		for _, e := range g.certs.Expiries() {
-			g.metrics.CertificateExpiry(e.File, e.NotAfter)
-		}
-		if at := g.keys.Fetched(); !at.IsZero() {
-			g.metrics.SigningKeysFetched(at)
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-	}
-}
-
-// ready says that the gateway serves, and where.
-func (g *Gateway) ready(listeners []net.Listener, admin net.Listener) {
-	event := g.log.Info().Int("pid", os.Getpid()).Int("clusters", len(g.backends))
-	addresses := zerolog.Arr()
-	for _, l := range listeners {
-		addresses.Str(l.Addr().String())
-	}
-	event.Array("listen", addresses)
-	if admin != nil {
-		event.Str("metrics", admin.Addr().String())
-	}
-	event.Msg("serving")
-}
-
-// drain ends all connections, with as much patience as is configured.
-func (g *Gateway) drain() {
-	g.draining.Store(true)
-	g.log.Info().Int("connections", g.mux.Connections()).Dur("timeout", g.config.Drain.Timeout).Msg("draining")
-	g.tunnels.drain()
-	ctx, cancel := context.WithTimeout(context.Background(), g.config.Drain.Timeout)
-	defer cancel()
-	if err := g.mux.Shutdown(ctx); err != nil {
-		g.log.Warn().Err(err).Msg("not all connections ended by themselves")
-	}
-	g.log.Info().Msg("stopped")
 }

@@ -1,7 +1,11 @@
 package gateway
 
 import (
+	"errors"
+	"io"
 	"time"
+
+	"github.com/rs/zerolog"
 
 	"github.com/spliceway/spliceway/audit"
 	"github.com/spliceway/spliceway/tlsmux"
@@ -11,14 +15,14 @@ import (
 // a tunnel. Refusals of a token are told by refuse, which knows more.
 func (g *Gateway) observe(a *tlsmux.Attempt, o tlsmux.Outcome) {
 	g.metrics.Connection(string(o.Phase), string(o.Result))
-	who := g.opening.take(a)
 	if o.Result == tlsmux.ResultPanic {
 		g.metrics.Panic()
 	}
-	if o.Result == tlsmux.ResultOK || o.Result == tlsmux.ResultHealthz || told(o) {
-		if o.Phase == tlsmux.PhaseAuthn && o.Result == tlsmux.ResultOK && who != nil {
-			g.opening.add(a, who) // until the end of the inner handshake
-		}
+	if o.Phase == tlsmux.PhaseAuthn && o.Result == tlsmux.ResultOK {
+		return // authenticate has noted who it is, until the end of the inner handshake
+	}
+	who := g.opening.take(a)
+	if told(o) {
 		return
 	}
 	if who == nil {
@@ -27,24 +31,35 @@ func (g *Gateway) observe(a *tlsmux.Attempt, o tlsmux.Outcome) {
 	g.audit.ConnectionRefused(who, string(o.Phase), o.Status, string(o.Result), o.Err)
 }
 
-// told says that an outcome needs no event: refuse has written one, or it is a
-// client that connected and went away without a word, as the probes of load
-// balancers do every few seconds.
+// told says that an outcome needs no event: there is nothing to tell, refuse or
+// serveTunnel has written one, or it is a client that connected and went away
+// without a word, as the probes of load balancers do every few seconds.
 func told(o tlsmux.Outcome) bool {
-	silent := o.Phase == tlsmux.PhaseOuterTLS || o.Phase == tlsmux.PhaseProxyHeader
-	return o.Phase == tlsmux.PhaseAuthn && o.Result == tlsmux.ResultRefused ||
-		silent && o.Result == tlsmux.ResultClosed
+	switch o.Phase {
+	case tlsmux.PhaseAuthn:
+		return o.Result != tlsmux.ResultPanic
+	case tlsmux.PhaseTunnel:
+		return true
+	case tlsmux.PhaseProxyHeader, tlsmux.PhaseOuterTLS:
+		return o.Result == tlsmux.ResultOK || o.Result == tlsmux.ResultClosed
+	case tlsmux.PhaseConnect:
+		return o.Result == tlsmux.ResultOK || o.Result == tlsmux.ResultHealthz ||
+			o.Result == tlsmux.ResultClosed && errors.Is(o.Err, io.EOF) // and not in the middle of a head
+	}
+	return o.Result == tlsmux.ResultOK
 }
 
 // watchInterval is how often files are looked at for changes.
 const watchInterval = 5 * time.Second
 
-// reloaded tells of a file that was read again, or could not be.
-func (g *Gateway) reloaded(kind, file string, err error) {
+// reloaded tells of files that were read again, or could not be. log says whose
+// they are.
+func (g *Gateway) reloaded(log zerolog.Logger, kind string, err error) {
 	g.metrics.Reload(kind, err)
 	if err != nil {
-		g.log.Error().Str("kind", kind).Str("file", file).Err(err).Msg("changed file can't be used; what was loaded before stays in force")
+		log.Error().Str("kind", kind).Err(err).
+			Msg("changed file can't be used; what was loaded before stays in force until it is repaired")
 		return
 	}
-	g.log.Info().Str("kind", kind).Str("file", file).Msg("reloaded")
+	log.Info().Str("kind", kind).Msg("reloaded")
 }

@@ -49,6 +49,7 @@ func (g *Gateway) serveTunnel(ctx context.Context, t *tlsmux.Tunnel, caller *con
 	g.metrics.TunnelOpened()
 	defer g.metrics.TunnelClosed()
 	g.audit.ConnectionOpened(caller.Connection)
-	end := c.Serve(ctx)
-	g.audit.ConnectionClosed(caller.Connection, end)
+	end := &audit.ConnectionEnd{Reason: "panic", Blame: audit.BlameGateway} // unless Serve returns
+	defer func() { g.audit.ConnectionClosed(caller.Connection, end) }()
+	end = c.Serve(ctx)
 }
