@@ -17,7 +17,7 @@ contacted and no port is opened. The effective configuration, defaults included,
 printed as YAML. The status is 0, or 78 with everything that is wrong.`,
 		Example: `  spliceway check --config /etc/spliceway/config.yaml
   spliceway check --config config.yaml > effective.yaml`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(command *cobra.Command, _ []string) error { return check(command, file) },
 	}
 	configFlag(command, &file)

@@ -33,8 +33,14 @@ func (f *connectFlags) add(command *cobra.Command) {
 	flags.StringVar(&f.logLevel, "log-level", "info", "`LEVEL` of the log: debug, info, warn or error")
 }
 
-// complete fills in what is not a flag of its own.
-func (f *connectFlags) complete(command *cobra.Command) error {
+// complete fills in what is not a flag of its own, and wants the named flags, of
+// those that it shares, to be set.
+func (f *connectFlags) complete(command *cobra.Command, required ...string) error {
+	for _, name := range required {
+		if flag := command.Flag(name); flag.Value.String() == "" {
+			return usageError(fmt.Errorf("--%s is required: %s", name, strings.ReplaceAll(flag.Usage, "`", "")))
+		}
+	}
 	log, err := newLogger(command.ErrOrStderr(), f.logLevel, "console")
 	if err != nil {
 		return usageError(err)
@@ -57,10 +63,11 @@ a proof that it holds the key. Run "spliceway connect kubeconfig" once with the
 same flags; kubectl, helm, k9s and client-go then work as they always do.`,
 		Example: `  spliceway connect --gateway gw.example.com --issuer https://issuer.example.com:8444 --user ann
   spliceway connect --gateway gw.example.com --gateway-ca gw-ca.crt \
-      --issuer https://issuer.example.com:8444 --issuer-ca issuer-ca.crt --secret-file ~/.spliceway-secret`,
-		Args: cobra.NoArgs,
+      --issuer https://issuer.example.com:8444 --issuer-ca issuer-ca.crt \
+      --secret-file ~/.spliceway-secret`,
+		Args: noArguments,
 		RunE: func(command *cobra.Command, _ []string) error {
-			if err := flags.complete(command); err != nil {
+			if err := flags.complete(command, "gateway", "issuer"); err != nil {
 				return err
 			}
 			proxy, err := connect.New(flags.options)
@@ -83,11 +90,12 @@ func newKubeconfig(flags *connectFlags) *cobra.Command {
 		Short: "Write one kubectl context for each cluster you may reach",
 		Long: `Ask the issuer which clusters you may reach, and write a context for each into the
 kubeconfig, named by its alias. Whatever else is in the file stays as it is.`,
-		Example: `  spliceway connect kubeconfig --gateway-ca gw-ca.crt --issuer https://issuer.example.com:8444 --user ann
+		Example: `  spliceway connect kubeconfig --gateway-ca gw-ca.crt \
+      --issuer https://issuer.example.com:8444 --user ann
   kubectl config get-contexts`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(command *cobra.Command, _ []string) error {
-			if err := flags.complete(command); err != nil {
+			if err := flags.complete(command, "issuer"); err != nil {
 				return err
 			}
 			if clusterCA == "" {
@@ -107,7 +115,7 @@ kubeconfig, named by its alias. Whatever else is in the file stays as it is.`,
 
 func writeKubeconfig(command *cobra.Command, flags *connectFlags, options connect.KubeconfigOptions, caFile string) (err error) {
 	if caFile == "" {
-		return badConfig(errors.New("--gateway-ca or --cluster-ca is needed: kubectl must know whom to trust"), "")
+		return usageError(errors.New("--gateway-ca or --cluster-ca is required: kubectl must know whom to trust"))
 	}
 	if options.CA, err = os.ReadFile(caFile); err != nil {
 		return badConfig(fmt.Errorf("reading the CA: %w", err), "")
@@ -140,7 +148,9 @@ func tell(w io.Writer, result *connect.KubeconfigResult) error {
 			lines = append(lines, "  "+group.verb+" "+name)
 		}
 	}
-	lines = append(lines, "current context: "+result.Current)
+	if result.Current != "" {
+		lines = append(lines, "current context: "+result.Current)
+	}
 	_, err := fmt.Fprintln(w, strings.Join(lines, "\n"))
 	return err
 }

@@ -23,7 +23,7 @@ certificate is configured, are made on the first start and kept in dataDir. The
 file is read again when it changes.`,
 		Example: `  spliceway issuer hash                      # a password hash or a secret for the file
   spliceway issuer --config issuer.yaml`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(command *cobra.Command, _ []string) error {
 			log, err := newLogger(command.ErrOrStderr(), level, "json")
 			if err != nil {
@@ -53,7 +53,7 @@ its hash for secretHash; it is shown this once.`,
 		Example: `  spliceway issuer hash
   spliceway issuer hash < password-file
   spliceway issuer hash --secret`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(command *cobra.Command, _ []string) error {
 			out := command.OutOrStdout()
 			if secret {
@@ -86,7 +86,7 @@ func newRotate() *cobra.Command {
 within seconds. Older keys are published until you delete their files, which you may
 do when the last token that they signed has expired.`,
 		Example: `  spliceway issuer rotate-key --data-dir /var/lib/spliceway-issuer`,
-		Args:    cobra.NoArgs,
+		Args:    noArguments,
 		RunE: func(command *cobra.Command, _ []string) error {
 			kid, path, err := issuer.RotateKey(dir)
 			if err != nil {

@@ -8,37 +8,69 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/signal"
 	"syscall"
+
+	"github.com/spf13/cobra"
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // so that a second signal ends the process at once
-	os.Exit(exitCode(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)))
+	os.Exit(exitCode(run(untilSignal(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr)))
+}
+
+// untilSignal returns a context that ends with the first SIGINT or SIGTERM. From
+// then on another one ends the process at once.
+func untilSignal() context.Context {
+	ctx, cancel := context.WithCancel(context.Background())
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go func() { // until the first signal or the end of the process
+		<-signals
+		signal.Stop(signals)
+		cancel()
+	}()
+	return ctx
 }
 
 // run executes one command line and says on stderr what went wrong.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) error {
 	root := newRoot()
-	root.SetArgs(args)
+	root.SetArgs(append([]string{}, args...)) // nil would stand for those of the process
 	root.SetIn(stdin)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	err := root.ExecuteContext(ctx)
+	command, err := root.ExecuteContextC(ctx)
 	if err == nil {
 		return nil
 	}
 	fmt.Fprintln(stderr, "spliceway:", err)
-	var f *failure
-	switch {
-	case !errors.As(err, &f):
-		fmt.Fprintln(stderr, "hint: see spliceway --help")
-	case f.hint != "":
-		fmt.Fprintln(stderr, "hint:", f.hint)
+	if hint := hintFor(command, err); hint != "" {
+		fmt.Fprintln(stderr, "hint:", hint)
 	}
 	return err
+}
+
+// hintFor says what to do about an error of a command, or nothing.
+func hintFor(command *cobra.Command, err error) string {
+	var f *failure
+	switch {
+	case errors.As(err, &f) && f.hint != "":
+		return f.hint
+	case exitCode(err) == exitUsage:
+		return "see " + command.CommandPath() + " --help"
+	case errors.Is(err, syscall.EADDRINUSE):
+		return "another process has this port; ss -ltnp shows which"
+	case errors.Is(err, syscall.EACCES) && isListen(err):
+		return "a port below 1024 needs the capability CAP_NET_BIND_SERVICE"
+	}
+	return ""
+}
+
+func isListen(err error) bool {
+	var op *net.OpError
+	return errors.As(err, &op) && op.Op == "listen"
 }
 
 // Exit codes. exitConfig is EX_CONFIG of sysexits.h: a service manager should

@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 
 	"github.com/spf13/cobra"
 )
@@ -19,14 +20,56 @@ that user towards the API server and forwards everything else as it came.`,
   spliceway connect kubeconfig --issuer https://issuer.example.com --user ann`,
 		SilenceErrors: true, // run prints them
 		SilenceUsage:  true,
-		Args:          cobra.NoArgs,
+
+		DisableFlagsInUseLine: true,
+
+		Args: noArguments,
+		RunE: func(command *cobra.Command, _ []string) error { return command.Help() },
 	}
-	root.SetHelpCommand(&cobra.Command{Hidden: true})
+	root.SetHelpCommand(newHelp())
 	root.AddCommand(newServe(), newCheck(), newConnect(), newIssuer(), newVersion())
 	for _, command := range root.Commands() {
 		markFailures(command)
 	}
 	return root
+}
+
+// newHelp is help as a command, for those who don't write --help.
+func newHelp() *cobra.Command {
+	return &cobra.Command{
+		Use:   "help [COMMAND]",
+		Short: "Show the help of a command",
+		Long:  `Show what --help shows.`,
+		Example: `  spliceway help serve
+  spliceway help connect kubeconfig`,
+		RunE: func(help *cobra.Command, args []string) error {
+			command, rest, err := help.Root().Find(args)
+			if err == nil {
+				err = noArguments(command, rest)
+			}
+			if err != nil {
+				return err
+			}
+			command.InitDefaultHelpFlag()
+			return command.Help()
+		},
+	}
+}
+
+// noArguments refuses arguments: no command takes any.
+func noArguments(command *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	if !command.HasAvailableSubCommands() {
+		return &failure{code: exitUsage, err: fmt.Errorf("%s takes flags only, and %q is none", command.CommandPath(), args[0])}
+	}
+	f := &failure{code: exitUsage, err: fmt.Errorf("unknown command %q for %q", args[0], command.CommandPath())}
+	command.SuggestionsMinimumDistance = 2 // letters; cobra has this default elsewhere only
+	if near := command.SuggestionsFor(args[0]); len(near) > 0 {
+		f.hint = fmt.Sprintf("did you mean %s %s?", command.CommandPath(), near[0])
+	}
+	return f
 }
 
 // markFailures makes errors of the commands themselves failures, so that they

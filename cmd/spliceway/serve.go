@@ -2,7 +2,9 @@ package main
 
 import (
 	"errors"
-	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -23,9 +25,11 @@ requests end, and lets streams go on for drain.timeout; a second signal ends it 
 once. Audit events go to audit.output, diagnostics to standard error.
 
 Certificates, keys, tokens and authorities are read again when their files change.
+SIGHUP opens the file of the audit log anew, as logrotate wants it.
+
 A configuration that can't be used ends it with status 78.`,
 		Example: `  spliceway serve --config /etc/spliceway/config.yaml`,
-		Args:    cobra.NoArgs,
+		Args:    noArguments,
 		RunE: func(command *cobra.Command, _ []string) error {
 			return serve(command, file)
 		},
@@ -56,7 +60,27 @@ func serve(command *cobra.Command, file string) error {
 	if err != nil {
 		return badConfig(err, hintCheck)
 	}
+	defer onHangup(g.ReopenAudit)()
 	return g.Run(command.Context())
+}
+
+// onHangup calls do for each SIGHUP, which would else end the process, until stop
+// is called.
+func onHangup(do func()) (stop func()) {
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGHUP)
+	ended := make(chan struct{})
+	go func() { // until stop closes signals
+		defer close(ended)
+		for range signals {
+			do()
+		}
+	}()
+	return func() {
+		signal.Stop(signals)
+		close(signals)
+		<-ended
+	}
 }
 
 // loadConfig reads a configuration. Its errors lead to status 78.
@@ -67,7 +91,7 @@ func loadConfig(file string) (*config.Config, error) {
 	}
 	var invalid *config.Error
 	if errors.As(err, &invalid) {
-		return nil, badConfig(err, "")
+		return nil, badConfig(err, "") // which says what to do
 	}
-	return nil, badConfig(fmt.Errorf("reading the configuration: %w", err), "")
+	return nil, badConfig(err, "give the name of a file that can be read with --config")
 }

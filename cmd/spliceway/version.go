@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"runtime"
 	"runtime/debug"
@@ -17,30 +18,28 @@ var (
 // build returns the version and the commit of this binary.
 func build() (string, string) {
 	v, c := version, commit
-	info, ok := debug.ReadBuildInfo()
-	if ok && v == "" {
-		v = info.Main.Version
-	}
-	for _, setting := range info.Settings {
-		if setting.Key == "vcs.revision" && c == "" {
-			c = setting.Value
+	if info, ok := debug.ReadBuildInfo(); ok {
+		v = cmp.Or(v, info.Main.Version)
+		for _, setting := range info.Settings {
+			if setting.Key == "vcs.revision" {
+				c = cmp.Or(c, setting.Value)
+			}
 		}
 	}
 	if v == "" || v == "(devel)" {
 		v = "devel"
 	}
-	if c == "" {
-		c = "unknown"
-	}
-	return v, c
+	return v, cmp.Or(c, "unknown")
 }
 
 func newVersion() *cobra.Command {
 	return &cobra.Command{
-		Use:     "version",
-		Short:   "Print version, commit and Go version",
+		Use:   "version",
+		Short: "Print version, commit and Go version",
+		Long: `Print one line with the version, the commit that it was built from, the version of
+Go, and the system that it was built for.`,
 		Example: "  spliceway version",
-		Args:    cobra.NoArgs,
+		Args:    noArguments,
 		RunE: func(command *cobra.Command, _ []string) error {
 			v, c := build()
 			_, err := fmt.Fprintf(command.OutOrStdout(), "spliceway %s (commit %s, %s, %s/%s)\n",
