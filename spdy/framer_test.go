@@ -89,7 +89,7 @@ func TestReadsWhatPeersWrite(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 0))
-	for range 500 {
+	for range 150 {
 		frames := randomFrames(random)
 		var want []string
 		for _, frame := range frames {
@@ -111,7 +111,7 @@ func TestPeersReadWhatItReads(t *testing.T) {
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 0))
 	accepted := 0
-	for range 3000 {
+	for range 800 {
 		stream := newFramer(t).frames(randomFrames(random)...)
 		for range 1 + random.IntN(3) {
 			at := random.IntN(len(stream))
@@ -136,7 +136,7 @@ func TestPeersReadWhatItReads(t *testing.T) {
 			accepted++
 		}
 	}
-	if accepted < 300 {
+	if accepted < 80 {
 		t.Errorf("only %d streams were accepted", accepted)
 	}
 }

@@ -139,7 +139,7 @@ func (z *inflater) repeat(r *bitReader, symbol int, distances *huffman, end int)
 	}
 	distance := distanceSpans[symbol].take(r)
 	switch {
-	case r.short || distance > min(len(z.history), windowSize):
+	case r.short || distance > len(z.history):
 		return reasonCorrupt
 	case n > end-len(z.history):
 		return reasonTooLarge
@@ -161,7 +161,7 @@ func (z *inflater) trees(r *bitReader) bool {
 	for _, symbol := range codeOrder[:codes] {
 		n[symbol] = uint8(r.take(3))
 	}
-	if !z.literals.set(n[:len(codeOrder)]) || !z.lengths(r, n[:literals+distances]) || n[endOfBlock] == 0 {
+	if !z.literals.set(n[:len(codeOrder)]) || !z.lengths(r, n[:literals+distances]) {
 		return false
 	}
 	return z.literals.set(n[:literals]) && z.distances.set(n[literals:literals+distances])

@@ -56,7 +56,7 @@ func TestInflateUndoesCompression(t *testing.T) {
 	for level := flate.HuffmanOnly; level <= flate.BestCompression; level++ {
 		c := newCompressor(t, level)
 		var z inflater
-		for i := range 120 {
+		for i := range 50 {
 			a, b := randomBlock(random), randomBlock(random)
 			payload := c.payload(t, a, b)
 			got, reason := z.inflate(payload, 8<<10)
@@ -93,11 +93,11 @@ func TestInflateAgreesWithFlate(t *testing.T) {
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 0))
 	var good [][]byte
-	for i := range 200 {
+	for i := range 100 {
 		good = append(good, newCompressor(t, i%10).payload(t, randomBlock(random))[6:])
 	}
 	accepted := 0
-	for range 20000 {
+	for range 6000 {
 		payload := mutate(random, bytes.Clone(good[random.IntN(len(good))]))
 		z := inflater{begun: true, history: bytes.Clone(dictionary)}
 		got, reason := z.inflate(payload, 16<<10)
@@ -107,7 +107,7 @@ func TestInflateAgreesWithFlate(t *testing.T) {
 		accepted++
 		sameAsFlate(t, payload, got)
 	}
-	if accepted < 1000 {
+	if accepted < 500 {
 		t.Errorf("only %d payloads were accepted", accepted)
 	}
 }

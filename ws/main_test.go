@@ -164,16 +164,16 @@ func show(data []byte) string {
 // cuttings returns ways to cut a stream: in single octets, and in two at each position. Long streams, of which most
 // is alike, are cut in larger pieces, and in two near their ends and at a few positions between.
 func cuttings(stream []byte) map[string][][]byte {
-	const long, ends, between = 4 << 10, 60, 7
-	size, n := 1, len(stream)
+	const long, between = 4 << 10, 5
+	size, ends, n := 1, 60, len(stream)
 	if n > long {
-		size = n / 2000
+		size, ends = n/2000, 24
 	}
 	all := map[string][][]byte{
 		fmt.Sprintf("in pieces of %d", size): slices.Collect(slices.Chunk(stream, size)),
 	}
 	for at := 1; at < n; at++ {
-		if n <= long || at < ends || at > n-ends/4 || at%(n/between) == 0 {
+		if n <= long || at < ends || at > n-ends/6 || at%(n/between) == 0 {
 			all[fmt.Sprintf("cut at %d", at)] = [][]byte{stream[:at:at], stream[at:]}
 		}
 	}

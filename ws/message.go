@@ -76,7 +76,7 @@ func (d *Decoder) data(p []byte, ev *Event) (n int, bad refusal) {
 			return 0, bad
 		}
 	}
-	if len(piece) > 0 || end && (d.protocol != Tunnel || m.begun) {
+	if len(piece) > 0 || end {
 		*ev = Event{Kind: Data, Channel: m.channel, Start: !m.begun, End: end, Data: piece}
 		m.begun = true
 	}
