@@ -1,0 +1,214 @@
+package record
+
+import (
+	"crypto/ed25519"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// A Store makes recordings. All methods may be called concurrently, and several
+// processes may have the same directory.
+type Store struct {
+	cfg  Config
+	key  ed25519.PrivateKey
+	root os.FileInfo // of the directory when it was opened; nil without
+
+	used atomic.Int64 // octets of all files
+	low  atomic.Bool  // less than MinFree is free
+
+	mu     sync.Mutex
+	open   map[*Recorder]struct{} // guarded by mu; those whose files are open
+	closed bool                   // guarded by mu
+
+	stop    chan struct{} // closed by Close
+	tidy    chan struct{} // asks for retention; has room for one
+	running sync.WaitGroup
+}
+
+// Open opens a store, ends what a crash has left in it and starts its
+// goroutines, which Close ends.
+func Open(cfg Config) (*Store, error) {
+	if err := cfg.complete(); err != nil {
+		return nil, err
+	}
+	s := &Store{
+		cfg:  cfg,
+		open: make(map[*Recorder]struct{}),
+		stop: make(chan struct{}),
+		tidy: make(chan struct{}, 1),
+	}
+	if err := s.openDir(); err != nil {
+		return nil, err
+	}
+	path := cfg.KeyFile
+	if path == "" {
+		path = filepath.Join(cfg.Dir, keyFile)
+	}
+	var err error
+	if s.key, err = loadKey(path); err != nil {
+		return nil, err
+	}
+	if s.root != nil {
+		if err := s.recover(); err != nil {
+			return nil, err
+		}
+		s.retain()
+		s.measure()
+		s.running.Go(s.keepTidy)
+	}
+	s.running.Go(s.keepSynced)
+	return s, nil
+}
+
+func (s *Store) openDir() error {
+	if s.cfg.Dir == "" {
+		return nil
+	}
+	if err := os.Mkdir(s.cfg.Dir, dirMode); err != nil && !errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("record: opening the store: %w", err)
+	}
+	var err error
+	if s.root, err = os.Stat(s.cfg.Dir); err != nil {
+		return fmt.Errorf("record: opening the store: %w", err)
+	}
+	if !s.root.IsDir() {
+		return fmt.Errorf("record: %s is no directory", s.cfg.Dir)
+	}
+	return nil
+}
+
+// PublicKey returns the key that checks the seals of this store.
+func (s *Store) PublicKey() ed25519.PublicKey { return s.key.Public().(ed25519.PublicKey) }
+
+// Used returns the size of all files of the store in octets, as of what this
+// process knows.
+func (s *Store) Used() int64 { return s.used.Load() }
+
+// Room returns nil if a session can be recorded now, and otherwise what Start
+// would return.
+func (s *Store) Room() error {
+	if s.root == nil {
+		return nil
+	}
+	// A directory that is not mounted any more is there, but is another.
+	if root, err := os.Stat(s.cfg.Dir); err != nil || !os.SameFile(root, s.root) {
+		return ErrStoreMoved
+	}
+	if s.cfg.Quota > 0 && s.used.Load() >= s.cfg.Quota {
+		return ErrQuota
+	}
+	s.measure()
+	if s.low.Load() {
+		return ErrLowSpace
+	}
+	return nil
+}
+
+// measure finds out whether the file system has room.
+func (s *Store) measure() {
+	if s.root == nil || s.cfg.MinFree == 0 {
+		return
+	}
+	free, err := s.cfg.free(s.cfg.Dir)
+	low := err != nil || free < s.cfg.MinFree
+	if s.low.Swap(low) == low {
+		return
+	}
+	if low {
+		s.report(Notice{Kind: NoticeFull, Reason: ErrLowSpace.Error(), Err: err})
+	} else {
+		s.report(Notice{Kind: NoticeRoom, Reason: "the file system has enough space again"})
+	}
+}
+
+func (s *Store) report(n Notice) {
+	if s.cfg.Report != nil {
+		s.cfg.Report(n)
+	}
+}
+
+// Start begins a recording. The caller must call Close on it. failed, if not
+// nil, is told by a goroutine of the store, at most once, when a recording ends
+// for a reason that no call has returned.
+func (s *Store) Start(session Session, failed func(error)) (*Recorder, error) {
+	if err := s.Room(); err != nil {
+		return nil, err
+	}
+	r, err := newRecorder(s, session, failed)
+	if err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	closed := s.closed
+	if !closed {
+		s.open[r] = struct{}{}
+	}
+	s.mu.Unlock()
+	if closed {
+		return nil, errors.Join(ErrClosed, r.abandon())
+	}
+	if err := r.begin(); err != nil {
+		s.forget(r)
+		return nil, errors.Join(err, r.abandon())
+	}
+	return r, nil
+}
+
+// forget says that the files of r are closed.
+func (s *Store) forget(r *Recorder) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.open, r)
+}
+
+// Recorders returns how many recordings are open.
+func (s *Store) Recorders() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.open)
+}
+
+// recorders returns those that are open.
+func (s *Store) recorders() []*Recorder {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	list := make([]*Recorder, 0, len(s.open))
+	for r := range s.open {
+		list = append(list, r)
+	}
+	return list
+}
+
+// Close ends the recordings that are still open, and the goroutines.
+func (s *Store) Close() error {
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return nil
+	}
+	s.closed = true
+	s.mu.Unlock()
+	close(s.stop)
+	s.running.Wait()
+	var errs []error
+	for _, r := range s.recorders() {
+		errs = append(errs, r.Close(End{Cause: "the gateway stopped"}))
+		// One that was closed before and could not be ended.
+		errs = append(errs, r.finish())
+	}
+	return errors.Join(errs...)
+}
+
+// tickInterval is how often the open recordings are looked after.
+func (cfg *Config) tickInterval() time.Duration {
+	if cfg.Sync == SyncAlways {
+		return defaultSync
+	}
+	return cfg.Sync
+}

@@ -1,0 +1,164 @@
+package record
+
+import (
+	"fmt"
+	"os"
+	"sync"
+	"time"
+)
+
+// syncers is how many recordings are brought to disk at the same time. File
+// systems with a journal serve those that wait together with one commit.
+const syncers = 8
+
+// keepSynced looks after the open recordings until the store is closed.
+func (s *Store) keepSynced() {
+	ticker := time.NewTicker(s.cfg.tickInterval())
+	defer ticker.Stop()
+	for {
+		select {
+		case <-s.stop:
+			return
+		case <-ticker.C:
+			s.tick()
+		}
+	}
+}
+
+func (s *Store) tick() {
+	s.measure()
+	recorders := make(chan *Recorder)
+	var group sync.WaitGroup
+	list := s.recorders()
+	for range min(syncers, len(list)) {
+		group.Go(func() {
+			for r := range recorders {
+				r.tick()
+			}
+		})
+	}
+	for _, r := range list {
+		recorders <- r
+	}
+	close(recorders)
+	group.Wait()
+}
+
+// tick brings to disk what was written, and signs it from time to time. It
+// holds the lock for no fsync.
+func (r *Recorder) tick() {
+	checkpoint, offset, closed := r.prepare()
+	if closed {
+		r.finish() // Close told of the error
+		return
+	}
+	if err := r.onDisk(offset); err != nil {
+		r.failLater(err)
+		return
+	}
+	if checkpoint == nil {
+		return
+	}
+	if err := r.sign(checkpoint); err != nil {
+		r.failLater(err)
+	}
+}
+
+// prepare returns a checkpoint if it is time for one, and how much has to be on
+// disk before it is signed.
+func (r *Recorder) prepare() (checkpoint *sealLine, offset int64, closed bool) {
+	const enough = 1 << 20
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed {
+		return nil, 0, true
+	}
+	if r.err != nil {
+		return nil, r.offset, false
+	}
+	r.giveUpStale()
+	now := r.store.cfg.now()
+	fresh := r.offset - r.checkpointed
+	if fresh > 0 && (fresh >= enough || now.Sub(r.checkpointTime) >= r.store.cfg.Checkpoint) {
+		checkpoint = r.seal.cut(now)
+		r.checkpointed, r.checkpointTime = r.offset, now
+	}
+	return checkpoint, r.offset, false
+}
+
+// giveUpStale writes characters that were begun before the tick before this.
+func (r *Recorder) giveUpStale() {
+	if r.gathering {
+		return // a Flush comes
+	}
+	carried := r.enc.carried
+	if carried != [2]carry{} && carried == r.carriedBefore {
+		r.enc.giveUp()
+		r.commit()
+	}
+	r.carriedBefore = r.enc.carried
+}
+
+// onDisk makes sure that the files are still there and as long as they should
+// be after a crash of the machine.
+func (r *Recorder) onDisk(offset int64) error {
+	if r.base == "" {
+		return nil
+	}
+	if r.synced.Load() == 0 {
+		if err := r.startOnDisk(); err != nil {
+			return err
+		}
+	}
+	if r.info != nil {
+		info, err := os.Stat(r.path())
+		if err != nil || !os.SameFile(info, r.info) {
+			return fmt.Errorf("%w: %s was removed", ErrStoreMoved, r.path())
+		}
+	}
+	if offset <= r.synced.Load() {
+		return nil
+	}
+	if err := r.cast.Sync(); err != nil {
+		return writeError(err)
+	}
+	r.synced.Store(offset)
+	return nil
+}
+
+// sign writes a checkpoint of what is on disk.
+func (r *Recorder) sign(checkpoint *sealLine) error {
+	line, err := r.seal.sign(checkpoint)
+	if err != nil {
+		return err
+	}
+	r.mu.Lock()
+	if r.closed || r.err != nil {
+		r.mu.Unlock()
+		return nil // the end of the seal covers it
+	}
+	r.seal.lines = append(r.seal.lines, line...)
+	err = r.writeSeal()
+	r.mu.Unlock()
+	if err == nil && r.sealed != nil {
+		err = r.sealed.Sync()
+	}
+	if err != nil {
+		return writeError(err)
+	}
+	return nil
+}
+
+// failLater ends the recording for a reason that no call has returned.
+func (r *Recorder) failLater(err error) {
+	r.mu.Lock()
+	if r.closed || r.err != nil {
+		r.mu.Unlock()
+		return // the files are closed
+	}
+	r.fail(err)
+	r.mu.Unlock()
+	if r.failed != nil {
+		r.failed(err)
+	}
+}
