@@ -9,4 +9,23 @@
 //	     └── tunnel ──> conn.Conn with the cluster's pool and credential
 //
 // A Gateway is made by New, which opens no port, and lives for as long as Run.
+//
+// # Who is told what
+//
+// Every connection that got as far as a CONNECT, or failed otherwise than by going
+// away in silence, has one line in the audit log that says so: connection.refused,
+// or connection.opened with a connection.closed. A refusal names the user as soon
+// as token and proof are good. A request that does not end in order is counted in
+// one of three metrics: upstream_errors_total if the API server is to blame,
+// refusals_total if the gateway answered it, else requests_aborted_total.
+//
+// What lasts is logged when it begins and when it is over, not each time that a
+// user meets it: an API server that can't be reached, signing keys that can't be
+// read, files that can't be used, audit events that are lost.
+//
+// # Readiness
+//
+// A gateway is ready while it has signing keys, at least one API server could be
+// reached when it was last tried, and it is not draining. API servers that can't be
+// reached are tried again and again without waiting for a request.
 package gateway

@@ -18,6 +18,7 @@ import (
 // Gateway is a configured gateway. It is made by New and used up by Run.
 type Gateway struct {
 	config   *config.Config
+	version  string        // of the binary
 	every    time.Duration // how often files are looked at
 	log      zerolog.Logger
 	audit    *audit.Log
@@ -29,6 +30,7 @@ type Gateway struct {
 	clusters *cluster.Set
 	backends map[string]*backend // by cluster name; read-only after New
 
+	losses   losses
 	opening  opening
 	tunnels  tunnels
 	draining atomic.Bool
@@ -44,7 +46,7 @@ func New(cfg *config.Config, build metrics.Build, log zerolog.Logger) (*Gateway,
 }
 
 func newGateway(cfg *config.Config, build metrics.Build, log zerolog.Logger, every time.Duration) (*Gateway, error) {
-	g := &Gateway{config: cfg, every: every, log: log, metrics: metrics.New(build), backends: make(map[string]*backend)}
+	g := &Gateway{config: cfg, version: build.Version, every: every, log: log, metrics: metrics.New(build), backends: make(map[string]*backend)}
 	if err := inTurn(g.canRecord, g.openKeys, g.openCertificates, g.openAudit, g.openClusters, g.openMux); err != nil {
 		return nil, err
 	}
@@ -78,8 +80,10 @@ func (g *Gateway) canRecord() error {
 func (g *Gateway) openAudit() (err error) {
 	g.audit, err = audit.Open(g.config.Audit.Output, func(err error) {
 		g.metrics.AuditError()
-		g.log.Error().Err(err).Str(audit.FieldFile, g.config.Audit.Output).
-			Msg("audit event lost; make room or repair audit.output, what follows is written again by itself")
+		if lost := g.losses.add(time.Now()); lost > 0 {
+			g.log.Error().Err(err).Int("lost", lost).Str(audit.FieldFile, g.config.Audit.Output).
+				Msg("audit events lost; make room or repair audit.output, what follows is then written by itself")
+		}
 	})
 	return err
 }

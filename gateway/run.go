@@ -117,7 +117,7 @@ func (g *Gateway) gauge(ctx context.Context) {
 
 // ready says that the gateway serves, and where.
 func (g *Gateway) ready(listeners []net.Listener, admin net.Listener) {
-	event := g.log.Info().Int("pid", os.Getpid()).Int("clusters", len(g.backends))
+	event := g.log.Info().Str(audit.FieldVersion, g.version).Int("pid", os.Getpid()).Int("clusters", len(g.backends))
 	addresses := zerolog.Arr()
 	for _, l := range listeners {
 		addresses.Str(l.Addr().String())

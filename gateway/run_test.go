@@ -157,7 +157,7 @@ func TestAuditEventLost(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.open().mustAsk("/api")
-	logged := b.log.wait(t, 1, func(e event) bool { return strings.HasPrefix(e.text("message"), "audit event lost") })
+	logged := b.log.wait(t, 1, func(e event) bool { return strings.HasPrefix(e.text("message"), "audit events lost") })
 	wantFields(t, logged[0], "level", "error", "file", filepath.Join(b.dir, "audit.log"))
 	if got := b.metric("audit_errors_total"); got < 1 {
 		t.Errorf("audit_errors_total = %v, want at least 1", got)

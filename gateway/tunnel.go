@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"net/netip"
 	"time"
@@ -49,7 +50,10 @@ func (g *Gateway) serveTunnel(ctx context.Context, t *tlsmux.Tunnel, caller *con
 	g.metrics.TunnelOpened()
 	defer g.metrics.TunnelClosed()
 	g.audit.ConnectionOpened(caller.Connection)
-	end := &audit.ConnectionEnd{Reason: "panic", Blame: audit.BlameGateway} // unless Serve returns
-	defer func() { g.audit.ConnectionClosed(caller.Connection, end) }()
+	start, end := time.Now(), &audit.ConnectionEnd{Reason: "panic", Blame: audit.BlameGateway} // unless Serve returns
+	defer func() {
+		end.Duration = cmp.Or(end.Duration, time.Since(start))
+		g.audit.ConnectionClosed(caller.Connection, end)
+	}()
 	end = c.Serve(ctx)
 }

@@ -13,12 +13,27 @@ import (
 )
 
 func TestIssuerHash(t *testing.T) {
-	for name, stdin := range map[string]string{"line": "correct horse\n", "no-line-end": "correct horse", "crlf": "correct horse\r\nmore\n"} {
-		t.Run(name, func(t *testing.T) {
-			text := succeed(t, stdin, "issuer", "hash")
-			hash, found := strings.CutPrefix(strings.TrimSuffix(text, "\n"), "passwordHash: ")
-			if !found || bcrypt.CompareHashAndPassword([]byte(hash), []byte("correct horse")) != nil {
-				t.Errorf("hash prints %q, want a line for the file with a hash of the password", text)
+	text := succeed(t, "correct horse\n", "issuer", "hash")
+	hash, found := strings.CutPrefix(strings.TrimSuffix(text, "\n"), "passwordHash: ")
+	if !found || bcrypt.CompareHashAndPassword([]byte(hash), []byte("correct horse")) != nil {
+		t.Errorf("hash prints %q, want a line for the file with a hash of the password", text)
+	}
+}
+
+func TestReadPassword(t *testing.T) {
+	for _, row := range []struct{ name, stdin, want string }{
+		{"line", "correct horse\n", "correct horse"},
+		{"no-line-end", "correct horse", "correct horse"},
+		{"crlf", "correct horse\r\n", "correct horse"},
+		{"more-lines", "correct horse\nbattery\n", "correct horse"},
+		{"blanks-count", " correct horse \n", " correct horse "},
+		{"nothing", "", ""},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			var prompt strings.Builder
+			got, err := readPassword(strings.NewReader(row.stdin), &prompt, "Password: ")
+			if got != row.want || err != nil || prompt.Len() != 0 {
+				t.Errorf("readPassword(%q) = %q, %v with prompt %q, want %q without", row.stdin, got, err, prompt.String(), row.want)
 			}
 		})
 	}
