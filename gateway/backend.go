@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -37,7 +38,7 @@ func (g *Gateway) newBackend(settings config.Cluster) (*backend, error) {
 	cfg := g.config
 	opened, err := cluster.New(settings.Config(cfg.Timeouts.Dial))
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("preparing cluster %q: %w", settings.Name, err)
 	}
 	b := &backend{
 		cluster: opened, extra: settings.ImpersonateExtra, metrics: g.metrics.Cluster(settings.Name),

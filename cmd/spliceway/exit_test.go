@@ -62,7 +62,7 @@ func TestExit(t *testing.T) {
 		{"recording-checked", []string{"check", "--config", strict}, 78, []string{"recordings.mode is not off", "set it to off"}},
 		{"bad-pair", []string{"serve", "--config", noPair}, 78, []string{"tls.crt", "token", "hint: spliceway check"}},
 		{"bad-pair-checked", []string{"check", "--config", noPair}, 78, []string{"config: 1 problem", "no-pair.yaml:3:7", "tls.crt"}},
-		{"no-token", []string{"serve", "--config", noToken}, 78, []string{"gone: no such file", "hint: spliceway check"}},
+		{"no-token", []string{"serve", "--config", noToken}, 78, []string{`preparing cluster "prod"`, "gone: no such file", "hint: spliceway check"}},
 		{"issuer-config", []string{"issuer", "--config", users}, 78, []string{"dataDir is missing"}},
 		{"connect-listen", []string{"connect", "--gateway", "gw", "--issuer", "https://i", "--listen", "0.0.0.0:1"}, 78, []string{"not a loopback address", "hint: see spliceway connect --help"}},
 
