@@ -242,3 +242,18 @@ func TestReloadBadFile(t *testing.T) {
 	}
 	b.wantMetric(`reload_total{file="signing-keys",result="error"}`, 1)
 }
+
+// Connections that were made under other authorities are not used any more.
+func TestReloadAuthorities(t *testing.T) {
+	b := start(t, nil)
+	b.open().mustAsk("/api")
+	b.audit.one(t, "event", "request")
+	pool := b.gateway.backends["prod"].pool
+	b.until("the connection is back in the pool", func() bool { return pool.Stats().Idle == 1 })
+	b.write("api-ca.crt", string(b.api.ca.PEM())+string(testnet.NewCA(t).PEM()))
+	b.log.one(t, "message", "reloaded", "kind", "upstream-tls", "cluster", "prod")
+	if stats := pool.Stats(); stats.Idle != 0 {
+		t.Errorf("the pool has %+v after the reload, want it empty", stats)
+	}
+	b.open().mustAsk("/api")
+}
