@@ -28,8 +28,8 @@ const (
 type echo struct {
 	lines []typedLine // the last one may be incomplete
 	size  int         // octets of all lines
-	seq   escapes     // of the input
-	out   escapes     // of the output
+	seq   sequence    // of the input
+	out   sequence    // of the output
 }
 
 // A typedLine is a line, or the beginning of one.
@@ -162,8 +162,8 @@ func (e *echo) release() []byte {
 	return typed
 }
 
-// escapes follows the escape sequences of one direction.
-type escapes struct {
+// A sequence follows the escape sequences of one direction.
+type sequence struct {
 	state  byte // 0 outside, otherwise what began the sequence; 1 behind ESC
 	params [16]byte
 	n      int
@@ -171,7 +171,7 @@ type escapes struct {
 
 // next takes a character. inside says that it belongs to a sequence, text
 // that it ends one that can stand for a character that was typed.
-func (s *escapes) next(r rune) (inside, text bool) {
+func (s *sequence) next(r rune) (inside, text bool) {
 	switch s.state {
 	case 0:
 		if r != 0x1b {
@@ -208,7 +208,7 @@ func (s *escapes) next(r rune) (inside, text bool) {
 
 // typed tells whether a control sequence from a keyboard can stand for text:
 // CSI u and CSI 27 ; … ~ do, cursor and function keys don't.
-func (s *escapes) typed(final rune) bool {
+func (s *sequence) typed(final rune) bool {
 	switch final {
 	case 'A', 'B', 'C', 'D', 'E', 'F', 'H', 'P', 'Q', 'R', 'S', 'Z', 'I', 'M', 'm', 'c', 'n', 't', 'y':
 		return false
@@ -219,7 +219,7 @@ func (s *escapes) typed(final rune) bool {
 }
 
 // skip takes what is not looked at.
-func (s *escapes) skip(p []byte) {
+func (s *sequence) skip(p []byte) {
 	for len(p) > 0 {
 		if s.state == 0 {
 			i := bytes.IndexByte(p, 0x1b)

@@ -2,6 +2,7 @@ package record
 
 import (
 	"encoding/binary"
+	"fmt"
 	"math/bits"
 	"unicode/utf8"
 )
@@ -21,28 +22,51 @@ const (
 // is left is the beginning of a character, at most three octets.
 func appendText(dst, p []byte, newline string) ([]byte, int) {
 	for i := 0; i < len(p); {
-		run := plainRun(p[i:])
+		run := textRun(p[i:])
 		dst = append(dst, p[i:i+run]...)
 		if i += run; i == len(p) {
 			break
 		}
-		if c := p[i]; c < utf8.RuneSelf {
-			dst = appendControl(dst, c, newline)
+		switch c := p[i]; {
+		case c == '\n':
+			dst = append(dst, newline...)
 			i++
-			continue
-		}
-		if !utf8.FullRune(p[i:]) {
+		case c < utf8.RuneSelf:
+			dst = append(dst, escapes[c]...)
+			i++
+		case !utf8.FullRune(p[i:]):
 			return dst, i
-		}
-		r, size := utf8.DecodeRune(p[i:])
-		if r == utf8.RuneError && size == 1 || rawFirst <= r && r <= rawLast {
+		default:
+			_, size := utf8.DecodeRune(p[i:]) // 1, or that of what looks like an octet
 			dst = appendRaw(dst, p[i:i+size])
-		} else {
-			dst = append(dst, p[i:i+size]...)
+			i += size
 		}
-		i += size
 	}
 	return dst, len(p)
+}
+
+// textRun returns how many octets at the start of p are written as they are.
+func textRun(p []byte) int {
+	i := 0
+	for {
+		i += plainRun(p[i:])
+		if i == len(p) || p[i] < utf8.RuneSelf {
+			return i
+		}
+		for i < len(p) && p[i] >= utf8.RuneSelf {
+			// RFC 3629, Section 4: UTF8-2, which is most of the letters that
+			// need more than one octet.
+			if c := p[i]; c >= 0xc2 && c <= 0xdf && i+1 < len(p) && p[i+1]&0xc0 == 0x80 {
+				i += 2
+				continue
+			}
+			r, size := utf8.DecodeRune(p[i:])
+			if r == utf8.RuneError && size == 1 || rawFirst <= r && r <= rawLast {
+				return i
+			}
+			i += size
+		}
+	}
 }
 
 // plainRun returns how many octets at the start of p are ASCII that a JSON
@@ -72,30 +96,27 @@ func plainRun(p []byte) int {
 	return i
 }
 
-// appendControl appends an octet that plainRun stops at and that is ASCII.
-func appendControl(dst []byte, c byte, newline string) []byte {
-	switch c {
-	case '\n':
-		return append(dst, newline...)
-	case '"', '\\':
-		return append(dst, '\\', c)
-	case '\r':
-		return append(dst, '\\', 'r')
-	case '\t':
-		return append(dst, '\\', 't')
-	case '\b':
-		return append(dst, '\\', 'b')
-	case '\f':
-		return append(dst, '\\', 'f')
+// escapes has how the octets are written that are not part of a character that
+// is written as it is.
+var escapes = func() (table [256]string) {
+	for c := range ' ' {
+		table[c] = fmt.Sprintf(`\u%04x`, c)
 	}
-	const hex = "0123456789abcdef"
-	return append(dst, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
-}
+	for c := rune(utf8.RuneSelf); c < 256; c++ {
+		table[c] = string(rawBase + c)
+	}
+	for c, escape := range map[byte]string{
+		'"': `\"`, '\\': `\\`, '\b': `\b`, '\f': `\f`, '\n': `\n`, '\r': `\r`, '\t': `\t`,
+	} {
+		table[c] = escape
+	}
+	return table
+}()
 
 // appendRaw appends octets of 0x80 and more so that they can be recovered.
 func appendRaw(dst, p []byte) []byte {
 	for _, c := range p {
-		dst = utf8.AppendRune(dst, rawBase+rune(c))
+		dst = append(dst, escapes[c]...)
 	}
 	return dst
 }

@@ -78,7 +78,7 @@ func appendJSON(dst, p []byte) []byte {
 		if p[i] >= utf8.RuneSelf {
 			dst = append(dst, p[i])
 		} else {
-			dst = appendControl(dst, p[i], `\n`)
+			dst = append(dst, escapes[p[i]]...)
 		}
 	}
 	return dst

@@ -101,8 +101,12 @@ func (p *proof) take(line *sealLine, at int) error {
 
 // check takes a signed line that says what the chain is up to an offset.
 func (p *proof) check(line *sealLine, offset int64, at int) error {
-	sum, from := p.sum, p.proven
+	sum, from, used := p.sum, p.proven, 0
 	for _, list := range p.lists {
+		if list.From >= offset {
+			break // written before the checkpoint that was made before it
+		}
+		used++
 		blocks := int64(len(list.Blocks) / digestSize)
 		if list.From != from || list.To > offset || (list.To-list.From+blockSize-1)/blockSize != blocks {
 			return fmt.Errorf("the blocks before it are not those of octets %d to %d", p.proven, offset)
@@ -116,7 +120,7 @@ func (p *proof) check(line *sealLine, offset int64, at int) error {
 	if from != offset || !bytes.Equal(sum[:], line.Chain) {
 		return fmt.Errorf("the blocks before it are not those of octets %d to %d", p.proven, offset)
 	}
-	p.lists = p.lists[:0]
+	p.lists = p.lists[used:]
 	p.sum, p.proven, p.kept = sum, offset, at
 	if line.End != nil {
 		p.end = line

@@ -139,12 +139,7 @@ func (s *Store) sealAgain(base string, cast *os.File, meta *Metadata, text []byt
 		}
 	} else {
 		w.chain = resumeChain(before.sum, before.proven)
-		w.lines = bytes.Clone(text[:before.kept])
-	}
-	if before.end != nil {
-		// Killed between the end of the seal and the metadata. The end is of
-		// metadata that nobody has.
-		w.lines = withoutLast(w.lines)
+		w.lines = provenLines(text[:before.kept], before.proven)
 	}
 	rest := io.NewSectionReader(cast, before.proven, meta.Size-before.proven)
 	if _, err := io.Copy(sealWriter{&w}, rest); err != nil {
@@ -166,8 +161,18 @@ func (w sealWriter) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func withoutLast(lines []byte) []byte {
-	return lines[:bytes.LastIndexByte(lines[:len(lines)-1], '\n')+1]
+// provenLines returns the lines of a seal without lists of what no checkpoint
+// covers, and without an end: that is of metadata that nobody has, if the
+// gateway was killed before it wrote them.
+func provenLines(text []byte, proven int64) []byte {
+	var kept []byte
+	for line := range bytes.Lines(text) {
+		var l sealLine
+		if json.Unmarshal(line, &l) == nil && l.To <= proven && l.End == nil {
+			kept = append(kept, line...)
+		}
+	}
+	return kept
 }
 
 // repair completes the last line of a .cast that was cut anywhere, so that

@@ -50,9 +50,13 @@ func (c *carry) complete(dst, p []byte, newline string) ([]byte, []byte) {
 			c.n = copy(c.octets[:], joined[used:n])
 			return dst, nil
 		}
-		_, size := utf8.DecodeRune(joined[used:n])
-		dst, _ = appendText(dst, joined[used:used+size], newline)
-		used += size
+		if r, size := utf8.DecodeRune(joined[used:n]); r == utf8.RuneError && size == 1 {
+			dst = appendRaw(dst, joined[used:used+1])
+			used++
+		} else {
+			dst, _ = appendText(dst, joined[used:used+size], newline)
+			used += size
+		}
 	}
 	return dst, p[used-carried:]
 }
