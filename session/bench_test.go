@@ -85,7 +85,9 @@ func giveSegment(s *Session, seg segment) error {
 		return s.Up(seg.p)
 	}
 	for p := seg.p; len(p) > 0; {
-		s.Insert()
+		if _, err := s.Insert(); err != nil {
+			return err
+		}
 		n, err := s.Down(p)
 		if err != nil {
 			return err

@@ -200,3 +200,55 @@ func TestApplication(t *testing.T) {
 		t.Errorf("events are %q, want %q", got, want)
 	}
 }
+
+// TestResizes: sizes as a JSON decoder reads them.
+func TestResizes(t *testing.T) {
+	for sent, want := range map[string][]string{
+		`{"Width":80,"Height":24}{"Width":81,"Height":25}`:   {"resize 80x24", "resize 81x25"},
+		" \n{\t\"height\" : 24 ,\r\n\"WIDTH\": 80}\n":        {"resize 80x24"},
+		`{"Width":80,"Height":24,"x":"}\\\"}"}`:              {"resize 80x24"},
+		`{"Width":80,"Height":24,"more":{"Width":1}}`:        {"resize 80x24"},
+		`{"Width":0,"Height":24}{"Width":80}{}`:              nil,
+		`{"Width":65535,"Height":65535}{"Width":80,"Height"`: {"resize 65535x65535"},
+	} {
+		segments := []segment{message("", true, 4, sent)}
+		for _, cut := range append(cuts(segments), segments) {
+			s, sink := start(t, mustRecognise(t, false, ttyExec, "v4.channel.k8s.io"), Config{})
+			if _, err := play(s, cut); err != nil {
+				t.Errorf("%q: %v", sent, err)
+			}
+			if got := sink.find("resize"); !reflect.DeepEqual(got, want) {
+				t.Errorf("%q is %q, want %q", sent, got, want)
+			}
+		}
+	}
+}
+
+// TestLongStatus: what a server says is kept up to a limit, and a long text is no reason to end a session.
+func TestLongStatus(t *testing.T) {
+	long := strings.Repeat("ä", 20<<10)
+	for protocol, want := range map[string]string{
+		"v4.channel.k8s.io": "exit -1 " + `{"status":"Failure","message":"` + strings.Repeat("ä", 2032),
+		"-":                 "exit -1 " + `{"status":"Failure","message":"` + strings.Repeat("ä", 2032),
+	} {
+		s, sink := start(t, mustRecognise(t, false, ttyExec, protocol), Config{})
+		if _, err := play(s, []segment{message("", false, 3, `{"status":"Failure","message":"`+long+`"}`), closeFrame}); err != nil {
+			t.Fatal(err)
+		}
+		if got := sink.find("exit"); len(got) != 1 || got[0] != want {
+			t.Errorf("%s: exit is %d octets, %.60q", protocol, len(got[0]), got)
+		}
+	}
+	// Nor is one that looks complete again and again.
+	s, sink := start(t, mustRecognise(t, false, ttyExec, "v4.channel.k8s.io"), Config{})
+	segments := []segment{message("", false, 3, `{"metadata":{}`)}
+	for range 40 {
+		segments = append(segments, message("", false, 3, `,"a":{}`))
+	}
+	if _, err := play(s, append(segments, message("", false, 3, `,"status":"Success"}`), closeFrame)); err != nil {
+		t.Fatal(err)
+	}
+	if got := sink.find("exit"); !reflect.DeepEqual(got, []string{"exit 0"}) {
+		t.Errorf("exits are %q", got)
+	}
+}

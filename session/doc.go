@@ -33,8 +33,8 @@
 //
 // # Contract
 //
-//   - A Session is called by any goroutine; one lock makes its calls follow each other. The Sink, Wake and End are called
-//     with that lock held, so they must not call the Session.
+//   - A Session is called by any goroutine; one lock makes its calls follow each other. The Sink and Wake are called with
+//     that lock held, so they must not call the Session.
 //   - Output is with the Sink before Down returns it, input before Up returns. Frames are not buffered: the head of a
 //     frame may go out before it is complete, output goes out as it comes.
 //   - Words of ours go out where a message and a frame of the API server's end, on a stream that it has opened, and are

@@ -76,8 +76,9 @@ type pair struct {
 	connection
 	key         pairKey
 	data, error spdy.StreamID // zero until opened
-	replied     bool          // the error stream was, and the server has not ended it
+	replied     bool          // the error stream was
 	ended       [2]bool       // the data stream, by side
+	errorEnded  [2]bool       // the error stream
 }
 
 func newForwardSPDY(s *Session) *forwardSPDY {
@@ -115,17 +116,19 @@ func (w *forwardSPDY) next(from side, peer spdy.Peer, p []byte) (n int, err erro
 
 // errorStream takes an event of the error stream of a pair.
 func (w *forwardSPDY) errorStream(c *pair, from side, ev *spdy.Event) error {
-	switch {
-	case ev.Kind == spdy.Reply:
+	switch ev.Kind {
+	case spdy.Reply:
 		c.replied = true
-	case ev.Kind == spdy.Data && from == server:
-		c.failed(ev.Data)
-		c.replied = c.replied && !ev.Fin
-	case ev.Kind == spdy.Reset:
-		c.replied = false
-		if c.data == 0 {
-			return w.forget(c) // what is opened later is a pair of its own
+	case spdy.Data:
+		if from == server {
+			c.failed(ev.Data)
 		}
+		c.errorEnded[from] = c.errorEnded[from] || ev.Fin
+	case spdy.Reset:
+		c.errorEnded = [2]bool{true, true}
+	}
+	if c.data == 0 && c.errorEnded[client] && c.errorEnded[server] {
+		return w.forget(c) // what is opened later is a pair of its own
 	}
 	return nil
 }
@@ -157,15 +160,14 @@ func (w *forwardSPDY) open(ev *spdy.Event) error {
 		c = &pair{connection: connection{port: ev.Port}, key: key}
 		w.pairs[key] = c
 	}
-	id := &c.error
+	id, ended := &c.error, &c.errorEnded
 	if ev.Label == spdy.LabelData {
-		id = &c.data
-		c.ended[client] = ev.Fin
+		id, ended = &c.data, &c.ended
 	}
 	if *id != 0 || c.port != ev.Port {
 		return errPair
 	}
-	*id = ev.Stream
+	*id, ended[client] = ev.Stream, ev.Fin
 	w.streams[ev.Stream] = c
 	if c.data == 0 || c.error == 0 {
 		return nil
@@ -200,7 +202,7 @@ func (w *forwardSPDY) notice(dst, words []byte) []byte { return dst }
 // last tells each connection why it ends, which kubectl prints.
 func (w *forwardSPDY) last(dst []byte, f *Final) []byte {
 	for _, c := range w.ordered() {
-		if c.replied {
+		if c.replied && !c.errorEnded[server] {
 			dst = appendData(dst, c.error, true, []byte(f.Message))
 		}
 	}

@@ -68,6 +68,7 @@ func refused(t *testing.T, info *Info, segments []segment, blame string) {
 		if again := s.Up([]byte("x")); again != err {
 			t.Errorf("a later Up says %v, want %v", again, err)
 		}
+		insert(s)
 		if _, again := s.Down([]byte("x")); again != err {
 			t.Errorf("a later Down says %v, want %v", again, err)
 		}

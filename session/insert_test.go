@@ -185,7 +185,7 @@ func TestNoticeWaitsForReply(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if words := s.Insert(); words != nil {
+	if words := insert(s); words != nil {
 		t.Errorf("Insert = %q before the reply", words)
 	}
 	client, err := down(s, p.reply(3).segments[len(p.segments)-1].p)
@@ -225,7 +225,7 @@ func TestSay(t *testing.T) {
 		t.Errorf("notices are %q", notices)
 	}
 	s.Say("bye")
-	if words := s.Insert(); !bytes.HasSuffix(words, []byte("\r\nbye\r\n")) {
+	if words := insert(s); !bytes.HasSuffix(words, []byte("\r\nbye\r\n")) {
 		t.Errorf("Insert at rest = %q", words)
 	}
 }
@@ -236,20 +236,19 @@ func TestFinish(t *testing.T) {
 	final := Final{Message: cause, Reason: "Forbidden", Code: 403}
 	for _, protocol := range []string{"-", "base64.channel.k8s.io", "v4.channel.k8s.io", "v4.base64.channel.k8s.io", "v5.channel.k8s.io"} {
 		t.Run(protocol, func(t *testing.T) {
-			ended := 0
-			var s *Session
-			s, sink := start(t, mustRecognise(t, false, ttyExec, protocol), Config{End: func(error) { ended++ }})
+			s, sink := start(t, mustRecognise(t, false, ttyExec, protocol), Config{})
 			client, err := down(s, append(message(protocol, false, 1, "").p, message(protocol, false, 1, "out").p...))
 			if err != nil {
 				t.Fatal(err)
 			}
 			s.Finish(final)
-			client = append(client, s.Insert()...)
-			if ended != 0 {
-				t.Error("End was called before the words were sent")
+			words, err := s.Insert()
+			client = append(client, words...)
+			if !isFinished(err) {
+				t.Errorf("Insert says %v", err)
 			}
-			if more := s.Insert(); more != nil || ended != 1 {
-				t.Errorf("Insert again = %q, End was called %d times", more, ended)
+			if more, err := s.Insert(); more != nil || !isFinished(err) {
+				t.Errorf("Insert again = %q, %v", more, err)
 			}
 			messages := readWebSocket(t, client, protocol)
 			if len(messages) != 4 || messages[3] != "close 1000" || messages[2][:2] != "3 " {
@@ -287,7 +286,7 @@ func TestFinish(t *testing.T) {
 				client = append(client, got...)
 			}
 			s.Finish(final)
-			frames := readSPDY(t, append(client, s.Insert()...))
+			frames := readSPDY(t, append(client, insert(s)...))
 			if len(frames) != 5 || frames[2] != "5  FIN" || frames[3][:2] != "1 " || frames[4] != "GoAway" {
 				t.Fatalf("the client gets %q", frames)
 			}
@@ -376,7 +375,7 @@ func finish(t *testing.T, info *Info, segments []segment, cause string) (client 
 		client = append(client, got...)
 	}
 	s.Finish(Final{Message: cause})
-	client = append(client, s.Insert()...)
+	client = append(client, insert(s)...)
 	s.Close(nil)
 	lines := sink.lines()
 	if last := lines[len(lines)-1]; !strings.HasSuffix(last, cause) {
@@ -390,14 +389,14 @@ func TestFinishAfterStatus(t *testing.T) {
 	s, _ := start(t, mustRecognise(t, false, ttyExec, "v4.channel.k8s.io"), Config{})
 	client, err := down(s, message("", false, 3, success).p)
 	s.Finish(Final{Message: "gateway: late"})
-	client = append(client, s.Insert()...)
+	client = append(client, insert(s)...)
 	if got := readWebSocket(t, client, ""); err != nil || !reflect.DeepEqual(got, []string{"3 " + success, "close 1000"}) {
 		t.Errorf("the client gets %q, %v", got, err)
 	}
 	s, _ = start(t, mustRecognise(t, false, ttyExec, "v4.channel.k8s.io"), Config{})
 	client, err = down(s, closeFrame.p)
 	s.Finish(Final{Message: "gateway: late"})
-	if words := s.Insert(); words != nil || err != nil || !bytes.Equal(client, closeFrame.p) {
+	if words := insert(s); words != nil || err != nil || !bytes.Equal(client, closeFrame.p) {
 		t.Errorf("behind a close frame the client gets %q, %v", words, err)
 	}
 }
@@ -481,10 +480,94 @@ func TestRecorderFailsUp(t *testing.T) {
 	if err := s.Up(message("", true, 0, "x").p); !errors.Is(err, errDiskFull) {
 		t.Errorf("Up = %v", err)
 	}
-	if words := readWebSocket(t, s.Insert(), ""); len(words) != 2 || !strings.Contains(words[0], "recorded") {
+	if n, err := s.Down(message("", false, 1, marker).p); n != 0 || err != nil {
+		t.Errorf("Down before the last words = %d, %v", n, err)
+	}
+	if words := readWebSocket(t, insert(s), ""); len(words) != 2 || !strings.Contains(words[0], "recorded") {
 		t.Errorf("the client gets %q", words)
 	}
 	if n, err := s.Down(message("", false, 1, marker).p); n != 0 || !errors.Is(err, errDiskFull) {
 		t.Errorf("Down = %d, %v", n, err)
+	}
+}
+
+// TestNoticeNotRecorded: words that the recorder does not take are not said either, and end the session.
+func TestNoticeNotRecorded(t *testing.T) {
+	s, _ := start(t, mustRecognise(t, false, ttyExec, "v4.channel.k8s.io"), Config{Sink: &collector{fail: Notice}, Notice: "hello"})
+	client, err := down(s, message("", false, 1, "").p)
+	if got := readWebSocket(t, client, ""); !errors.Is(err, errDiskFull) || len(got) != 3 || !strings.Contains(got[1], "recorded") {
+		t.Errorf("the client gets %q, %v", got, err)
+	}
+	s, _ = start(t, mustRecognise(t, false, ttyExec, "v4.channel.k8s.io"), Config{Sink: &collector{fail: Notice}})
+	s.Finish(Final{Message: "gateway: bye"})
+	if _, err := s.Insert(); !errors.Is(err, errDiskFull) {
+		t.Errorf("Insert says %v", err)
+	}
+}
+
+// TestManyWords: words wait for their turn, some of them; Wake is asked for each.
+func TestManyWords(t *testing.T) {
+	woken := 0
+	s, sink := start(t, mustRecognise(t, false, plainExec, "v4.channel.k8s.io"), Config{Wake: func() { woken++ }})
+	for range 20 {
+		s.Say("x")
+	}
+	client, err := down(s, message("", false, 1, "").p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for before := 0; woken > before; {
+		before = woken
+		client = append(client, insert(s)...)
+	}
+	if n := len(readWebSocket(t, client, "")) - 1; n != 8 || n != len(sink.find("notice")) {
+		t.Errorf("%d words were said", n)
+	}
+}
+
+// TestLargeMessage: words wait for the end of one that has a length of 64 bits, wherever that is cut.
+func TestLargeMessage(t *testing.T) {
+	large := message("", false, 1, strings.Repeat("x", 1<<17)).p
+	for cut := 1; cut < 20; cut++ {
+		s, sink := start(t, mustRecognise(t, false, plainExec, "v4.channel.k8s.io"), Config{Notice: "hello"})
+		parts := [][]byte{large[:1], large[1:cut], large[cut : len(large)-1], large[len(large)-1:]}
+		for i, part := range parts {
+			client, err := down(s, part)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if said := len(client) > len(part); said != (i == 3) {
+				t.Errorf("cut at %d: behind part %d words are said: %v", cut, i, said)
+			}
+		}
+		if got := len(sink.stream(Stdout)); got != 1<<17 {
+			t.Errorf("cut at %d: %d octets of output", cut, got)
+		}
+	}
+}
+
+// TestLastWordsBehindClose: whatever runs over WebSocket, behind the server's close frame nothing is said.
+func TestLastWordsBehindClose(t *testing.T) {
+	for _, test := range []struct{ target, protocol string }{
+		{ttyExec, "v5.channel.k8s.io"}, {podForward, "SPDY/3.1+portforward.k8s.io"}, {podForward + "?ports=80", "-"},
+	} {
+		info := mustRecognise(t, false, test.target, test.protocol)
+		if client := finish(t, info, []segment{closeFrame}, "gateway: late"); !bytes.Equal(client, closeFrame.p) {
+			t.Errorf("%s: the client gets %q", test.protocol, client)
+		}
+	}
+}
+
+// TestTooLargeToFill: of a frame with too much to come nothing is made up, and nothing is said.
+func TestTooLargeToFill(t *testing.T) {
+	sink := new(collector)
+	s, _ := start(t, mustRecognise(t, false, plainExec, "v4.channel.k8s.io"), Config{Sink: sink})
+	p := message("", false, 1, strings.Repeat("x", 1<<17)).p
+	if _, err := down(s, p[:1000]); err != nil {
+		t.Fatal(err)
+	}
+	sink.fail = Stdout
+	if client, err := down(s, p[1000:]); len(client) > 0 || !errors.Is(err, errDiskFull) {
+		t.Errorf("the client gets %d octets, %v", len(client), err)
 	}
 }

@@ -12,12 +12,15 @@ import (
 	"testing"
 
 	"github.com/spliceway/spliceway/audit"
+	"github.com/spliceway/spliceway/conn"
 	"github.com/spliceway/spliceway/httpparse"
 	"github.com/spliceway/spliceway/internal/testnet"
 	. "github.com/spliceway/spliceway/session"
 )
 
 func TestMain(m *testing.M) { testnet.Main(m) }
+
+var _ conn.Tap = (*Session)(nil)
 
 // capture is a session between a real client and a real server, from testdata.
 type capture struct {
@@ -229,20 +232,34 @@ func start(tb testing.TB, info *Info, config Config) (*Session, *collector) {
 // client gets.
 func down(s *Session, p []byte) (client []byte, err error) {
 	for {
-		client = append(client, s.Insert()...)
-		if len(p) == 0 {
-			return append(client, s.Insert()...), nil
+		words, err := s.Insert()
+		client = append(client, words...)
+		if err != nil || len(p) == 0 {
+			return client, err
 		}
 		n, err := s.Down(p)
 		if err != nil {
-			return append(client, s.Insert()...), err
+			return client, err
 		}
-		if n <= 0 || n > len(p) {
+		if n < 0 || n > len(p) {
 			return client, fmt.Errorf("Down takes %d of %d octets", n, len(p))
+		}
+		if n == 0 {
+			words, err := s.Insert()
+			if err == nil {
+				err = errors.New("Down takes nothing, and Insert does not say why")
+			}
+			return append(client, words...), err
 		}
 		client = append(client, p[:n]...)
 		p = p[n:]
 	}
+}
+
+// insert returns the words that Insert has now.
+func insert(s *Session) []byte {
+	words, _ := s.Insert()
+	return words
 }
 
 // play gives segments to a session and ends it.

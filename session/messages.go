@@ -38,8 +38,8 @@ func (m *messages) next(from side, p []byte) (n int, ev ws.Event, err error) {
 	return n, ev, nil
 }
 
-// border reports whether a message of ours may follow.
-func (m *messages) border() bool { return m.at.border() && !m.closed }
+// border reports whether a message of ours may follow, unless the server has closed.
+func (m *messages) border() bool { return m.at.border() }
 
 func (m *messages) close() error {
 	if err := m.decoders[client].End(); err != nil {

@@ -88,11 +88,11 @@ func TestGoroutines(t *testing.T) {
 		}
 	})
 	all.Wait()
-	for words := s.Insert(); words != nil; words = s.Insert() {
+	for words := insert(s); words != nil; words = insert(s) {
 		client = append(client, words...)
 	}
 	s.Finish(Final{Message: "bye"})
-	client = append(client, s.Insert()...)
+	client = append(client, insert(s)...)
 	s.Close(nil)
 	out, in, said := 0, 0, 0
 	for _, m := range readWebSocket(t, client, protocol) {
@@ -112,13 +112,12 @@ func TestGoroutines(t *testing.T) {
 
 // TestFinishApplication: there is no place for words, so the end is told at once, in the middle of anything.
 func TestFinishApplication(t *testing.T) {
-	ended := 0
-	s, _ := start(t, mustRecognise(t, false, "/api/v1/namespaces/ns/services/s/proxy/", "chat"), Config{End: func(error) { ended++ }})
+	s, _ := start(t, mustRecognise(t, false, "/api/v1/namespaces/ns/services/s/proxy/", "chat"), Config{})
 	if _, err := down(s, []byte("half a fra")); err != nil {
 		t.Fatal(err)
 	}
 	s.Finish(Final{Message: "gateway: your token has expired"})
-	if words := s.Insert(); words != nil || ended != 1 {
-		t.Errorf("Insert = %q, End was called %d times", words, ended)
+	if words, err := s.Insert(); words != nil || !isFinished(err) {
+		t.Errorf("Insert = %q, %v", words, err)
 	}
 }

@@ -157,6 +157,8 @@ func TestForwardPairs(t *testing.T) {
 	p.open(13, "streamtype", "error", "port", "22", "requestid", "8").reset(false, 13) // never a connection
 	p.open(15, "streamtype", "error", "port", "22", "requestid", "8").open(17, "streamtype", "data", "port", "22", "requestid", "8")
 	p.data(true, 11, "SSH")
+	p.open(19, "streamtype", "error", "port", "22", "requestid", "9").reply(19).fin(true, 19).fin(false, 19) // over
+	p.open(21, "streamtype", "data", "port", "22", "requestid", "9")
 	want := []string{
 		"started", "opened 443 #1", "opened 80 #2", "closed 443 #1 up 3 down 4", "closed 80 #2 up 0 down 0 connection refused",
 		"opened 22 #3", "opened 22 #4", "closed 22 #3 up 3 down 0", "closed 22 #4 up 0 down 0", "ended up 6 down 4",

@@ -276,6 +276,22 @@ func TestTarRefused(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) { watchAll(t, test.stream, test.want) })
 	}
+	records := func(records string) []byte {
+		h := bytes.Clone(all[:512])
+		copy(h[124:], fmt.Sprintf("%011o\x00", len(records)))
+		h[156] = 'x'
+		padded := append([]byte(records), make([]byte, -len(records)&511)...)
+		return append(append(sum(h, 0), padded...), all...)
+	}
+	for _, bad := range []string{
+		"x", "8 path=a", "99 path=a\n", "4 =\n", "5 ab\n", "-9 path=a\n", "13 size=-123\n", "12 size=0x1\n", "23 GNU.sparse.size=1e2\n",
+		"28 size=9223372036854775807\n",
+	} {
+		watchAll(t, records(bad), nil)
+	}
+	two := whole("two", strings.Repeat("t", 1000), 0o644)
+	watchAll(t, records("9 path=a\n16 comment=a=\n\n\n"), []File{whole("a", strings.Repeat("o", 1000), 0o644), two})
+
 	long := bytes.Clone(all[:512])
 	copy(long[124:], "00000400000\x00") // 128 KiB, with a type for long names
 	long[156] = 'L'
@@ -315,10 +331,23 @@ func TestTarContent(t *testing.T) {
 	if err := f.Event(&Event{Type: Stdin, Data: archive(t)}); err != nil {
 		t.Fatal(err)
 	}
+	g := NewFiles(&Info{Kind: KindExec}, func(f *File) {
+		if !f.Hashed {
+			t.Errorf("where the content can't be kept the digest of %s is missing", f.Name)
+		}
+	})
+	g.Content = func(*File) io.Writer { return fullDisk{} }
+	if err := g.Event(&Event{Type: Stdin, Data: archive(t)}); err != nil {
+		t.Fatal(err)
+	}
 	if len(kept) != 1 || kept["two"].String() != strings.Repeat("t", 1000) {
 		t.Errorf("kept are %v", kept)
 	}
 }
+
+type fullDisk struct{}
+
+func (fullDisk) Write([]byte) (int, error) { return 0, errDiskFull }
 
 // TestCapturedCopies: kubectl cp in both directions, through a whole session.
 func TestCapturedCopies(t *testing.T) {
