@@ -41,6 +41,24 @@ const (
 	FieldFile       = "file"     // a file of the configuration
 	FieldVersion    = "version"  // of the binary
 
+	// What happens on an upgraded stream.
+	FieldKind        = "kind"        // exec, attach, portforward, application
+	FieldSubprotocol = "subprotocol" // as the API server chose it
+	FieldPod         = "pod"
+	FieldContainer   = "container"
+	FieldNode        = "node"
+	FieldCommand     = "command" // argv
+	FieldTTY         = "tty"
+	FieldMode        = "mode" // strict, best-effort, off
+	FieldRule        = "rule" // of the recording policy
+	FieldExit        = "exit"
+	FieldPort        = "port"      // of the pod
+	FieldNumber      = "number"    // of the forwarded connection within its session
+	FieldDirection   = "direction" // of a file: upload, download
+	FieldSize        = "size"      // of a file, octets
+	FieldFileMode    = "file_mode" // permission bits, decimal
+	FieldSHA256      = "sha256"
+
 	// What a request means to Kubernetes; the spelling of apiGroup and
 	// apiVersion is Kubernetes' own.
 	FieldVerb        = "verb"

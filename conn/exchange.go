@@ -96,6 +96,11 @@ func (c *Conn) endUpstream(complete bool) {
 // forward sends the request and relays its response. It returns nil when the
 // client has got a complete response.
 func (c *Conn) forward(ctx context.Context) *Error {
+	if c.config.Admit != nil {
+		if err := c.config.Admit(c.caller, &c.req, &c.x.info); err != nil {
+			return err
+		}
+	}
 	if err := c.assemble(); err != nil {
 		return err
 	}
