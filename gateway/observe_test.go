@@ -119,6 +119,9 @@ func TestObserveMetrics(t *testing.T) {
 	}
 	expiry := time.Date(2090, 1, 1, 0, 0, 0, 0, time.UTC)
 	b.wantMetric(`certificate_expiry_timestamp_seconds{certificate="`+b.dir+`/tls.crt"}`, float64(expiry.Unix()))
+	if age := b.metric("signing_keys_age_seconds"); age <= 0 || age > 60 {
+		t.Errorf("signing_keys_age_seconds = %v, want the moment since the start", age)
+	}
 	n.Close()
 	stream.Close()
 	b.until("all connections have ended", func() bool { return b.metric("connections_active") == 0 })
