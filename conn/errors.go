@@ -15,6 +15,7 @@ type Error struct {
 
 	ended   bool // the API server has ended its octets in order
 	unheard bool // the API server takes nothing more; what it sent before can still be read
+	tapped  bool // the tap did not take what was sent
 	said    bool // the tap has told the client on the stream itself
 }
 

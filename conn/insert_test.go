@@ -1,6 +1,7 @@
 package conn
 
 import (
+	"errors"
 	"strings"
 	"sync"
 	"testing"
@@ -98,6 +99,31 @@ func TestStreamLastWordsArrive(t *testing.T) {
 		after(lingerTime) // for a client that does not close by itself
 		c.wantEnd("over", audit.BlameGateway)
 		s.wantReasons("gateway over")
+	})
+}
+
+// deaf is a Tap that takes nothing of the client's and says so.
+type deaf struct{ *speaker }
+
+func (d deaf) Up([]byte) error {
+	d.say(errors.New("full"), "<not recorded>")
+	return errors.New("full")
+}
+
+func TestStreamLastWordsWhenUpFails(t *testing.T) {
+	conversation(t, func(s *site) {
+		tap := &speaker{}
+		s.config.Tap = func(u *Upgrade) (Tap, error) {
+			tap.upgrade = u
+			return deaf{tap}, nil
+		}
+		c := s.connect()
+		up := upgraded(s, c)
+		c.says("typed")
+		c.hears("<not recorded>")
+		up.hearsEnd()
+		after(lingerTime)
+		c.wantEnd("recorder", audit.BlameRecorder)
 	})
 }
 

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/spliceway/spliceway/audit"
 	"github.com/spliceway/spliceway/httpparse"
 )
 
@@ -178,4 +179,20 @@ func TestRefusalOfBadResponse(t *testing.T) {
 			c.hears(noContent)
 		})
 	}
+}
+
+func TestAdmitRefuses(t *testing.T) {
+	conversation(t, func(s *site) {
+		s.config.Admit = func(_ *Caller, r *httpparse.Request, info *audit.RequestInfo) *Error {
+			if string(info.Name) == "forbidden" && string(r.Method) == "GET" {
+				return &Error{Blame: audit.BlameClient, Status: 403, Reason: "unwanted", Say: "not this one"}
+			}
+			return nil
+		}
+		c := s.connect()
+		c.says(request("GET /api/v1/nodes/forbidden"))
+		c.hears(refusal("403 Forbidden", "Forbidden", "not this one", "Connection: close"))
+		s.acceptsNone()
+		s.wantReasons("client unwanted")
+	})
 }

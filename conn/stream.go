@@ -151,7 +151,11 @@ func (s *stream) close() *Error {
 // that has ended: they are then nobody's, and what it sent before is still to be
 // read.
 func (s *stream) copyUp(up *direction, ended chan<- struct{}) {
-	if err := s.copy(up, &s.c.in); err != nil && !err.unheard {
+	switch err := s.copy(up, &s.c.in); {
+	case err == nil || err.unheard:
+	case err.tapped:
+		s.awaitLastWords(err)
+	default:
 		s.fail(err)
 	}
 	close(ended)
@@ -199,7 +203,9 @@ func (s *stream) pass(d *direction, p []byte) *Error {
 		}
 		n, err := d.tap(p)
 		if err != nil {
-			return streamError(audit.BlameRecorder, err)
+			e := *streamError(audit.BlameRecorder, err)
+			e.tapped = true
+			return &e
 		}
 		if err := s.write(d, p[:n]); err != nil {
 			return err
@@ -276,6 +282,9 @@ func (s *stream) waitUpstream() error {
 		reads.forget()
 		return errWoken
 	}
+	if s.err != nil {
+		return s.err // of the other direction, and the tap has had its last words
+	}
 	reads.extend(s.c.times.StreamIdle)
 	return nil
 }
@@ -328,6 +337,19 @@ func (s *stream) leave(err *Error) {
 	s.mu.Unlock()
 	s.c.x.upstream.abort()
 	s.shortenClient(lingerTime)
+}
+
+// awaitLastWords is called when the tap has not taken what the client sent: it is
+// asked once more, and then the stream ends. If the other direction is busy with a
+// client that does not read, it is not waited for.
+func (s *stream) awaitLastWords(err *Error) {
+	s.mu.Lock()
+	if s.err == nil {
+		s.err = err
+	}
+	s.mu.Unlock()
+	s.wake()
+	time.AfterFunc(lingerTime, func() { s.end(err) })
 }
 
 // fail ends both connections, so that both directions return. Neither end looks

@@ -32,12 +32,13 @@ func (u *Upgrade) End(cause *Error) { u.end(cause) }
 // be changed.
 type Tap interface {
 	// Up sees octets of the client before they go to the API server. An error
-	// ends the stream; the octets are then not sent.
+	// ends the stream, and the octets are not sent; Insert is asked once more, for
+	// last words.
 	Up(p []byte) error
-	// Down takes octets of the API server, p[:n] with 0 < n <= len(p), which then
-	// go to the client: what the client has seen, Down has taken. The rest is
-	// offered again, after Insert. An error ends the stream; no octet of p is
-	// then sent.
+	// Down takes octets of the API server, p[:n], which then go to the client: what
+	// the client has seen, Down has taken. The rest is offered again, after Insert,
+	// which has an error if n is 0. An error ends the stream; no octet of p is then
+	// sent.
 	Down(p []byte) (n int, err error)
 	// Insert returns octets that are to go to the client at this point of the
 	// stream, nil if there are none or if this is no point for them. It is asked
