@@ -68,6 +68,9 @@ func Collect(dir string, log io.Reader) ([]Collected, error) {
 	return results, nil
 }
 
+// maxOffset bounds the offsets that a line can tell.
+const maxOffset = 1 << 50
+
 // A collector has the lines of all recordings.
 type collector struct {
 	dir        string
@@ -162,7 +165,7 @@ func decodeLine(text []byte) (*wireLine, bool) {
 	}
 	_, err := idTime(line.ID)
 	known := line.File == "cast" || line.File == "seal" || line.File == "json"
-	ok := err == nil && known && line.Seq >= 0 && line.Offset >= 0 && len(line.Data) <= maxChunk &&
+	ok := err == nil && known && line.Seq >= 0 && line.Offset >= 0 && line.Offset < maxOffset && len(line.Data) <= maxChunk &&
 		hex.DecodedLen(len(line.Chain)) == digestSize
 	return &line, ok
 }
@@ -241,7 +244,7 @@ func (c *collector) write(id string, k *collection) (*Collected, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := c.join(base+sealSuffix, chunks, 's', func(int64, int64, float64) []byte { return nil }); err != nil {
+	if err := c.join(base+sealSuffix, chunks, 's', 0, func(int64, int64, float64) []byte { return nil }); err != nil {
 		return nil, err
 	}
 	k.Path = base + castSuffix
@@ -313,11 +316,11 @@ func (c *collector) metadata(base string, k *collection, chunks []chunk) (*Metad
 // writeCast writes the .cast. What is missing is marked in it, and the line that
 // it begins in is completed.
 func (c *collector) writeCast(k *collection, chunks []chunk, meta *Metadata) error {
-	format := V2
+	format, size := V2, int64(0)
 	if meta != nil {
-		format = meta.Format
+		format, size = meta.Format, meta.Size
 	}
-	err := c.join(k.Path, chunks, 'c', func(from, until int64, last float64) []byte {
+	err := c.join(k.Path, chunks, 'c', size, func(from, until int64, last float64) []byte {
 		k.Missing = append(k.Missing, Gap{from, until - 1})
 		enc := newEncoder(format, true)
 		if from == 0 {
@@ -337,9 +340,6 @@ func (c *collector) writeCast(k *collection, chunks []chunk, meta *Metadata) err
 		return err
 	}
 	k.Size = info.Size()
-	if meta != nil && k.Ended && meta.Size > k.Size && len(k.Missing) == 0 {
-		k.Missing = append(k.Missing, Gap{k.Size, meta.Size - 1})
-	}
 	return nil
 }
 
@@ -356,8 +356,9 @@ func plainHeader(format Format) string {
 type gapFiller func(from, until int64, last float64) []byte
 
 // join writes the chunks of one file in the order of their offsets. Where some
-// are missing it asks gap what to write instead.
-func (c *collector) join(path string, chunks []chunk, file byte, gap gapFiller) error {
+// are missing it asks gap what to write instead, and at the end, if the file was
+// longer, size octets.
+func (c *collector) join(path string, chunks []chunk, file byte, size int64, gap gapFiller) error {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_TRUNC|os.O_RDWR, fileMode)
 	if err != nil {
 		return err
@@ -372,6 +373,11 @@ func (c *collector) join(path string, chunks []chunk, file byte, gap gapFiller) 
 			return err
 		}
 		if err := j.add(piece.offset, data, gap); err != nil {
+			return err
+		}
+	}
+	if size > j.offset {
+		if err := j.add(size, nil, gap); err != nil {
 			return err
 		}
 	}

@@ -177,7 +177,10 @@ func unescape(p []byte) (rune, int, error) {
 	if !utf16.IsSurrogate(rune(r)) {
 		return rune(r), length, nil
 	}
-	if len(p) < 2*length {
+	if rest := p[length:]; len(rest) < length {
+		if len(rest) == 0 || rest[0] == '\\' && (len(rest) == 1 || rest[1] == 'u') {
+			return 0, 0, nil
+		}
 		return utf8.RuneError, length, nil
 	}
 	low, err := strconv.ParseUint(string(p[length+2:2*length]), 16, 16)

@@ -78,7 +78,7 @@ func newRecorder(s *Store, session Session, failed func(error)) (*Recorder, erro
 	if s.cfg.Lines != nil {
 		r.lines = &lineWriter{w: s.cfg.Lines, id: r.id}
 	}
-	if s.root == nil {
+	if s.dir == nil {
 		return r, nil
 	}
 	if err := r.createFiles(); err != nil {

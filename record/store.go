@@ -17,7 +17,8 @@ import (
 type Store struct {
 	cfg  Config
 	key  ed25519.PrivateKey
-	root os.FileInfo // of the directory when it was opened; nil without
+	dir  *os.File    // kept open, so that no other directory gets its identity; nil without Dir
+	root os.FileInfo // of dir
 
 	used atomic.Int64 // octets of all files
 	low  atomic.Bool  // less than MinFree is free
@@ -46,24 +47,34 @@ func Open(cfg Config) (*Store, error) {
 	if err := s.openDir(); err != nil {
 		return nil, err
 	}
-	path := cfg.KeyFile
+	if err := s.begin(); err != nil {
+		if s.dir != nil {
+			s.dir.Close()
+		}
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *Store) begin() error {
+	path := s.cfg.KeyFile
 	if path == "" {
-		path = filepath.Join(cfg.Dir, keyFile)
+		path = filepath.Join(s.cfg.Dir, keyFile)
 	}
 	var err error
 	if s.key, err = loadKey(path); err != nil {
-		return nil, err
+		return err
 	}
-	if s.root != nil {
+	if s.dir != nil {
 		if err := s.recover(); err != nil {
-			return nil, err
+			return err
 		}
 		s.retain()
 		s.measure()
 		s.running.Go(s.keepTidy)
 	}
 	s.running.Go(s.keepSynced)
-	return s, nil
+	return nil
 }
 
 func (s *Store) openDir() error {
@@ -74,11 +85,15 @@ func (s *Store) openDir() error {
 		return fmt.Errorf("record: opening the store: %w", err)
 	}
 	var err error
-	if s.root, err = os.Stat(s.cfg.Dir); err != nil {
+	if s.dir, err = os.Open(s.cfg.Dir); err != nil {
 		return fmt.Errorf("record: opening the store: %w", err)
 	}
-	if !s.root.IsDir() {
-		return fmt.Errorf("record: %s is no directory", s.cfg.Dir)
+	if s.root, err = s.dir.Stat(); err == nil && !s.root.IsDir() {
+		err = &fs.PathError{Op: "open", Path: s.cfg.Dir, Err: errors.New("not a directory")}
+	}
+	if err != nil {
+		s.dir.Close()
+		return fmt.Errorf("record: opening the store: %w", err)
 	}
 	return nil
 }
@@ -93,7 +108,7 @@ func (s *Store) Used() int64 { return s.used.Load() }
 // Room returns nil if a session can be recorded now, and otherwise what Start
 // would return.
 func (s *Store) Room() error {
-	if s.root == nil {
+	if s.dir == nil {
 		return nil
 	}
 	// A directory that is not mounted any more is there, but is another.
@@ -112,7 +127,7 @@ func (s *Store) Room() error {
 
 // measure finds out whether the file system has room.
 func (s *Store) measure() {
-	if s.root == nil || s.cfg.MinFree == 0 {
+	if s.dir == nil || s.cfg.MinFree == 0 {
 		return
 	}
 	free, err := s.cfg.free(s.cfg.Dir)
@@ -201,6 +216,9 @@ func (s *Store) Close() error {
 		errs = append(errs, r.Close(End{Cause: "the gateway stopped"}))
 		// One that was closed before and could not be ended.
 		errs = append(errs, r.finish())
+	}
+	if s.dir != nil {
+		errs = append(errs, s.dir.Close())
 	}
 	return errors.Join(errs...)
 }

@@ -105,11 +105,6 @@ func (r *Recorder) onDisk(offset int64) error {
 	if r.base == "" {
 		return nil
 	}
-	if r.synced.Load() == 0 {
-		if err := r.startOnDisk(); err != nil {
-			return err
-		}
-	}
 	if r.info != nil {
 		info, err := os.Stat(r.path())
 		if err != nil || !os.SameFile(info, r.info) {
@@ -118,6 +113,11 @@ func (r *Recorder) onDisk(offset int64) error {
 	}
 	if offset <= r.synced.Load() {
 		return nil
+	}
+	if r.synced.Load() == 0 {
+		if err := r.startOnDisk(); err != nil {
+			return err
+		}
 	}
 	if err := r.cast.Sync(); err != nil {
 		return writeError(err)

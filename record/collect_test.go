@@ -1,0 +1,280 @@
+package record
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// A logBuffer is a log that many write to.
+type logBuffer struct {
+	mu  sync.Mutex
+	buf bytes.Buffer // guarded by mu
+}
+
+func (l *logBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.Write(p)
+}
+
+// shipped returns a log with two recordings in it, made with and without a
+// directory, and the store of the one with.
+func shipped(t *testing.T) (log []string, s *testStore, r, lone *Recorder) {
+	t.Helper()
+	var buf logBuffer
+	s = openStore(t, t.TempDir(), func(cfg *Config) { cfg.Lines = &buf })
+	without := openStore(t, "", func(cfg *Config) {
+		cfg.Lines = &buf
+		cfg.KeyFile = filepath.Join(s.dir, keyFile)
+	})
+	r, lone = s.start(alice()), without.start(alice())
+	for i := range 30 {
+		must(t, r.Output(time.Duration(i)*time.Second, wideFrame(1+i*500)))
+		fmt.Fprintln(&buf, `{"event":"request","conn_id":"x","path":"/api"}`)
+		must(t, lone.Output(time.Duration(i)*time.Second, textFrame(100)))
+	}
+	must(t, r.Exit(31*time.Second, 0))
+	must(t, r.Close(End{}))
+	must(t, lone.Close(End{Cause: "done"}))
+	log = slices.Collect(strings.Lines(buf.buf.String()))
+	for _, line := range log {
+		if len(line) >= 8<<10 {
+			t.Fatalf("a line of %d octets", len(line))
+		}
+		if !json.Valid([]byte(line)) {
+			t.Fatalf("a line that is no JSON: %q", line)
+		}
+	}
+	return log, s, r, lone
+}
+
+func collect(t *testing.T, lines []string) (dir string, results map[string]Collected) {
+	t.Helper()
+	dir = t.TempDir()
+	list, err := Collect(dir, strings.NewReader(strings.Join(lines, "")))
+	must(t, err)
+	results = make(map[string]Collected)
+	for _, c := range list {
+		results[c.ID] = c
+	}
+	if left, _ := filepath.Glob(filepath.Join(dir, "*"+tempSuffix)); len(left) > 0 {
+		t.Errorf("left: %q", left)
+	}
+	return dir, results
+}
+
+func TestCollect(t *testing.T) {
+	log, s, r, lone := shipped(t)
+	dir, results := collect(t, log)
+	if len(results) != 2 {
+		t.Fatalf("%d recordings, want 2", len(results))
+	}
+	for _, recorder := range []*Recorder{r, lone} {
+		c := results[recorder.ID()]
+		if !c.Complete() || c.Duplicates+c.Reordered != 0 {
+			t.Errorf("collected %+v, want all and in order", c)
+		}
+		if v := verify(t, c.Path, s.PublicKey()); !v.OK() || v.State != StateComplete {
+			t.Errorf("verdict %s", v)
+		}
+	}
+	base, _ := basePath(dir, r.ID())
+	for _, suffix := range []string{castSuffix, sealSuffix, metaSuffix} {
+		if readFile(t, base+suffix) != readFile(t, r.base+suffix) {
+			t.Errorf("the %s is another than that of the store", suffix)
+		}
+	}
+}
+
+func TestCollectShuffledDoubledAndWrapped(t *testing.T) {
+	log, s, r, lone := shipped(t)
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	random := rand.New(rand.NewPCG(seed, 0))
+	var lines []string
+	for _, line := range log {
+		lines = append(lines, line)
+		switch random.IntN(4) {
+		case 0:
+			lines = append(lines, "2026-03-09T12:00:00Z stdout F "+line)
+		case 1:
+			text, err := json.Marshal(map[string]string{"log": line, "stream": "stdout"})
+			must(t, err)
+			lines = append(lines, string(text)+"\n")
+		}
+	}
+	random.Shuffle(len(lines), func(i, j int) { lines[i], lines[j] = lines[j], lines[i] })
+	_, results := collect(t, lines)
+	for _, recorder := range []*Recorder{r, lone} {
+		c := results[recorder.ID()]
+		if !c.Complete() || c.Duplicates == 0 || c.Reordered == 0 {
+			t.Errorf("collected %+v, want all, out of order and doubled", c)
+		}
+		if v := verify(t, c.Path, s.PublicKey()); !v.OK() {
+			t.Errorf("verdict %s", v)
+		}
+	}
+}
+
+// TestCollectEachLineMissing leaves out one line after the other.
+func TestCollectEachLineMissing(t *testing.T) {
+	log, s, r, _ := shipped(t)
+	whole := readFile(t, r.path())
+	for i, line := range log {
+		found, ok := findLine([]byte(line))
+		if !ok || found.ID != r.ID() {
+			continue
+		}
+		_, results := collect(t, slices.Delete(slices.Clone(log), i, i+1))
+		c := results[r.ID()]
+		if c.Complete() || len(c.Gaps) == 0 || c.Gaps[0].First != found.Seq {
+			t.Errorf("without line %d of the %s: %+v", found.Seq, found.File, c)
+		}
+		v := verify(t, c.Path, s.PublicKey())
+		switch {
+		case found.File != "cast":
+			if readFile(t, c.Path) != whole {
+				t.Errorf("without line %d of the %s the .cast is another", found.Seq, found.File)
+			}
+		case v.OK():
+			t.Errorf("without line %d: %s", found.Seq, v)
+		case c.Missing[0] != Gap{found.Offset, found.Offset + int64(len(found.Data)) - 1}:
+			t.Errorf("without line %d: missing %v", found.Seq, c.Missing)
+		default:
+			checkGap(t, c, whole)
+		}
+	}
+}
+
+// checkGap checks that a .cast with a gap is one, and has what is there.
+func checkGap(t *testing.T, c Collected, whole string) {
+	t.Helper()
+	cast := readFile(t, c.Path)
+	marked := false
+	last := time.Duration(0)
+	for _, e := range readAll(t, cast) {
+		marked = marked || e.Code == 'm' && strings.Contains(string(e.Text), "missing")
+		if e.Torn || e.Time < last {
+			t.Errorf("with octets %v missing: event %c at %v after %v, torn %v", c.Missing, e.Code, e.Time, last, e.Torn)
+		}
+		last = e.Time
+	}
+	if !marked {
+		t.Errorf("octets %v missing: no marker", c.Missing)
+	}
+	got, want := strings.Count(cast, "\n"), strings.Count(whole, "\n")
+	if got < want-20 {
+		t.Errorf("octets %v missing: %d lines of %d", c.Missing, got, want)
+	}
+}
+
+func TestCollectAltered(t *testing.T) {
+	log, s, r, _ := shipped(t)
+	i := slices.IndexFunc(log, func(line string) bool {
+		return strings.Contains(line, r.ID()) && strings.Contains(line, `"seq":9,`)
+	})
+	altered := strings.Replace(log[i], "французских", "английских!", 1)
+	if altered == log[i] {
+		t.Fatalf("nothing to change in %s", log[i])
+	}
+	_, results := collect(t, slices.Replace(slices.Clone(log), i, i+1, altered))
+	c := results[r.ID()]
+	if c.Altered != 1 || c.Complete() {
+		t.Errorf("collected %+v, want one line altered", c)
+	}
+	if v := verify(t, c.Path, s.PublicKey()); v.OK() {
+		t.Errorf("verdict %s", v)
+	}
+	_, results = collect(t, slices.Insert(slices.Clone(log), i+1, altered))
+	if c := results[r.ID()]; c.Conflicts != 1 || c.Complete() {
+		t.Errorf("collected %+v, want one conflict", c)
+	}
+}
+
+func TestCollectCutAnywhere(t *testing.T) {
+	log, s, r, _ := shipped(t)
+	for i := 0; i < len(log); i += 7 {
+		_, results := collect(t, log[:i])
+		c, ok := results[r.ID()]
+		if !ok {
+			continue
+		}
+		if c.Complete() || c.Gaps[len(c.Gaps)-1].Last != -1 {
+			t.Errorf("cut at line %d: %+v", i, c)
+		}
+		if v := verify(t, c.Path, s.PublicKey()); !v.OK() || v.State != StateOpen {
+			t.Errorf("cut at line %d: %s", i, v)
+		}
+		readAll(t, readFile(t, c.Path))
+	}
+}
+
+func TestLinesFail(t *testing.T) {
+	s := openStore(t, t.TempDir(), func(cfg *Config) { cfg.Lines = &failingWriter{left: 12} })
+	r := s.start(alice())
+	var err error
+	taken := ""
+	for err == nil {
+		if err = r.Output(0, []byte("abc")); err == nil {
+			taken += "abc"
+		}
+	}
+	if got := octets(t, readFile(t, r.path())); got != taken {
+		t.Errorf("the .cast has %q, taken was %q", got, taken)
+	}
+	if err := r.Close(End{}); err == nil {
+		t.Error("Close: no error")
+	}
+}
+
+// A failingWriter takes some lines.
+type failingWriter struct{ left int }
+
+func (w *failingWriter) Write(p []byte) (int, error) {
+	if w.left--; w.left < 0 {
+		return 0, os.ErrClosed
+	}
+	return len(p), nil
+}
+
+// FuzzCollect has any octets in a log, between lines of a recording.
+func FuzzCollect(f *testing.F) {
+	f.Add([]byte("noise\n"), 3)
+	f.Add([]byte(lineStart+`01kk9f1z00abcdefghjkmnpqrs","seq":0,"file":"cast","offset":9223372036854775807,"data":"x","chain":"00112233445566778899aabbccddeeff"}`+"\n"), 0)
+	f.Add([]byte(`{"log":"{\"event\":\"recording.chunk\""}`+"\n"), 1)
+	var buf bytes.Buffer
+	l := lineWriter{w: &buf, id: NewID(noon)}
+	cast := []byte(plainHeader(V2) + "[1.0,\"o\",\"a\"]\n[2.0,\"o\",\"b\"]\n")
+	for i, c := range cast {
+		if err := l.write("cast", int64(i), []byte{c}); err != nil {
+			f.Fatal(err)
+		}
+	}
+	lines := slices.Collect(strings.Lines(buf.String()))
+	f.Fuzz(func(t *testing.T, noise []byte, at int) {
+		at = min(max(at, 0), len(lines))
+		if bytes.Contains(noise, []byte(l.id)) {
+			return // somebody else's line of this recording
+		}
+		log := slices.Insert(slices.Clone(lines), at, string(noise)+"\n")
+		dir := t.TempDir()
+		results, err := Collect(dir, strings.NewReader(strings.Join(log, "")))
+		if err != nil {
+			t.Fatalf("Collect: %v", err)
+		}
+		for _, c := range results {
+			if c.ID == l.id && readFile(t, c.Path) != string(cast) {
+				t.Errorf("the .cast is %q, want %q", readFile(t, c.Path), cast)
+			}
+		}
+	})
+}
