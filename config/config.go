@@ -143,19 +143,6 @@ type Drain struct {
 	Timeout time.Duration `yaml:"timeout"` // connections still open then are closed
 }
 
-// Recordings is where sessions are recorded to and what happens when that fails.
-type Recordings struct {
-	Dir  string `yaml:"dir"`
-	Mode string `yaml:"mode"` // one of the Mode constants
-}
-
-// Values of Recordings.Mode.
-const (
-	ModeStrict     = "strict"      // no session without its recording
-	ModeBestEffort = "best-effort" // a session goes on without its recording
-	ModeOff        = "off"
-)
-
 // Audit is where events are written.
 type Audit struct {
 	Output string `yaml:"output"` // audit.Stdout or a file
@@ -193,6 +180,13 @@ func defaults() Config {
 			IdleUpstream: 256,
 		},
 		Drain: Drain{Timeout: time.Hour},
+		Recordings: Recordings{
+			Format:     FormatV2,
+			Fsync:      Sync(time.Second),
+			Checkpoint: 5 * time.Second,
+			MaxSession: 1 << 30,
+			MinFree:    1 << 30,
+		},
 		Audit: Audit{Output: "stdout"},
 		Log:   Log{Level: "info", Format: "json"},
 	}

@@ -15,6 +15,7 @@ func (c *Config) Effective() ([]byte, error) {
 	encoder := yaml.NewEncoder(&b,
 		yaml.IndentSequence(true),
 		yaml.CustomMarshaler(func(d time.Duration) ([]byte, error) { return []byte(durationText(d)), nil }),
+		yaml.CustomMarshaler(func(s Sync) ([]byte, error) { return []byte(s.String()), nil }),
 		yaml.CustomMarshaler(func(s Size) ([]byte, error) { return []byte(s.String()), nil }),
 	)
 	if err := encoder.Encode(c); err != nil {

@@ -1,11 +1,15 @@
 package config
 
 import (
+	"cmp"
+	"crypto/ed25519"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
+	"encoding/pem"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
@@ -40,8 +44,8 @@ func (c *Config) CheckFiles() error {
 			f.problem(fmt.Sprintf("clusters[%d]", i), err)
 		}
 	}
-	if c.Recordings.Mode != ModeOff {
-		f.problem("recordings.dir", writable(c.Recordings.Dir))
+	if c.Recordings.Enabled() {
+		f.recordings(&c.Recordings)
 	}
 	if c.Audit.Output != audit.Stdout {
 		f.problem("audit.output", writable(filepath.Dir(c.Audit.Output)))
@@ -109,6 +113,49 @@ func (f *fileChecker) keys(a *Authn) {
 	if a.CacheFile != "" {
 		f.problem("authn.cacheFile", writable(filepath.Dir(a.CacheFile)))
 	}
+}
+
+// recordings checks the folder of recordings and the key that seals them. The
+// gateway makes what is not there, but no folder around it.
+func (f *fileChecker) recordings(r *Recordings) {
+	if r.Dir != "" {
+		dir := r.Dir
+		if missing(dir) {
+			dir = filepath.Dir(dir)
+		}
+		f.problem("recordings.dir", writable(dir))
+	}
+	const key = "recordings.sealKeyFile"
+	switch name := cmp.Or(r.SealKeyFile, filepath.Join(r.Dir, "seal.key")); {
+	case !missing(name):
+		f.problem(key, sealKey(name))
+	case r.SealKeyFile != "" && filepath.Dir(name) != r.Dir:
+		f.problem(key, writable(filepath.Dir(name)))
+	}
+}
+
+// missing reports whether there is nothing of that name, not even a link that
+// leads nowhere.
+func missing(name string) bool {
+	_, err := os.Lstat(name)
+	return errors.Is(err, fs.ErrNotExist)
+}
+
+// sealKey reads a private key as package record does.
+func sealKey(name string) error {
+	data, err := os.ReadFile(name)
+	if err != nil {
+		return err
+	}
+	block, _ := pem.Decode(data)
+	if block == nil {
+		return fmt.Errorf("%s has no private key in PEM", name)
+	}
+	key, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+	if _, ok := key.(ed25519.PrivateKey); err != nil || !ok {
+		return fmt.Errorf("%s has no Ed25519 private key in PKCS #8; make one with openssl genpkey -algorithm ed25519", name)
+	}
+	return nil
 }
 
 // writable makes and removes a file in a folder: permissions alone do not tell.

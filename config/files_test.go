@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/spliceway/spliceway/internal/testnet"
+	"github.com/spliceway/spliceway/record"
 )
 
 // folder is a configuration with all the files that it names.
@@ -36,7 +37,7 @@ clusters:
     server: https://10.0.0.2:6443
     clientCertificateFile: tls.crt
     clientKeyFile: tls.key
-recordings: {dir: rec}
+recordings: {dir: rec, sealKeyFile: keys/seal.key}
 audit: {output: log/audit.log}
 `
 
@@ -48,7 +49,7 @@ func newFolder(t *testing.T) *folder {
 	f.write(t, "ca.key", string(f.ca.KeyPEM(t)))
 	f.write(t, "token", "hunter2\n")
 	f.write(t, "spliceway.yaml", fullFolder)
-	for _, dir := range []string{"cache", "rec", "log"} {
+	for _, dir := range []string{"cache", "rec", "log", "keys"} {
 		if err := os.Mkdir(f.path(dir), 0o700); err != nil {
 			t.Fatal(err)
 		}
@@ -86,7 +87,7 @@ func TestCheckFilesGood(t *testing.T) {
 	if err := f.check(t); err != nil {
 		t.Error(err)
 	}
-	for _, dir := range []string{"cache", "rec", "log"} {
+	for _, dir := range []string{"cache", "rec", "log", "keys"} {
 		if entries, err := os.ReadDir(f.path(dir)); err != nil || len(entries) != 0 {
 			t.Errorf("%s has %v (%v) after the check", dir, entries, err)
 		}
@@ -117,8 +118,28 @@ func TestCheckFiles(t *testing.T) {
 		{"authority-key-missing", func(t *testing.T, f *folder) { f.remove(t, "ca.key") }, "tls.issuingCA.privateKeyFile", 7, "no such file"},
 		{"token-missing", func(t *testing.T, f *folder) { f.remove(t, "token") }, "clusters[0]", 10, "no such file"},
 		{"token-two-lines", func(t *testing.T, f *folder) { f.write(t, "token", "hunter2\nhunter2\n") }, "clusters[0]", 10, "not one line of visible ASCII"},
-		{"recordings-missing", func(t *testing.T, f *folder) { f.remove(t, "rec") }, "recordings.dir", 20, "cannot be written to: no such file"},
+		{"recordings-parent-missing", func(t *testing.T, f *folder) {
+			f.write(t, "spliceway.yaml", strings.Replace(fullFolder, "dir: rec", "dir: gone/rec", 1))
+		}, "recordings.dir", 20, "gone cannot be written to: no such file"},
+		{"recordings-dangling-link", func(t *testing.T, f *folder) {
+			f.remove(t, "rec")
+			if err := os.Symlink("gone", f.path("rec")); err != nil {
+				t.Fatal(err)
+			}
+		}, "recordings.dir", 20, "rec cannot be written to: no such file"},
 		{"recordings-a-file", func(t *testing.T, f *folder) { f.remove(t, "rec"); f.write(t, "rec", "") }, "recordings.dir", 20, "not a directory"},
+		{"seal-key-not-pem", func(t *testing.T, f *folder) { f.write(t, "keys/seal.key", "hunter2") }, "recordings.sealKeyFile", 20, "no private key in PEM"},
+		{"seal-key-of-a-certificate", func(t *testing.T, f *folder) { f.write(t, "keys/seal.key", string(f.ca.KeyPEM(t))) }, "recordings.sealKeyFile", 20, "no Ed25519 private key"},
+		{"seal-key-a-folder", func(t *testing.T, f *folder) {
+			if err := os.Mkdir(f.path("keys/seal.key"), 0o700); err != nil {
+				t.Fatal(err)
+			}
+		}, "recordings.sealKeyFile", 20, "is a directory"},
+		{"seal-key-folder-missing", func(t *testing.T, f *folder) { f.remove(t, "keys") }, "recordings.sealKeyFile", 20, "cannot be written to: no such file"},
+		{"seal-key-in-recordings", func(t *testing.T, f *folder) {
+			f.write(t, "spliceway.yaml", strings.Replace(fullFolder, ", sealKeyFile: keys/seal.key", "", 1))
+			f.write(t, "rec/seal.key", "hunter2")
+		}, "recordings.sealKeyFile", 20, "rec/seal.key has no private key"},
 		{"audit-folder-missing", func(t *testing.T, f *folder) { f.remove(t, "log") }, "audit.output", 21, "cannot be written to"},
 		{"cache-folder-missing", func(t *testing.T, f *folder) { f.remove(t, "cache") }, "authn.cacheFile", 8, "cannot be written to"},
 		{"keys-file-missing", func(t *testing.T, f *folder) {
@@ -153,9 +174,60 @@ func TestCheckFiles(t *testing.T) {
 	}
 }
 
+// What the gateway makes itself may be missing.
+func TestCheckFilesRecordingsNotMadeYet(t *testing.T) {
+	f := newFolder(t)
+	f.remove(t, "rec")
+	for _, keys := range []string{", sealKeyFile: keys/seal.key", "", ", sealKeyFile: rec/other.key"} {
+		f.write(t, "spliceway.yaml", strings.Replace(fullFolder, ", sealKeyFile: keys/seal.key", keys, 1))
+		if err := f.check(t); err != nil {
+			t.Errorf("recordings: {dir: rec%s}: %v", keys, err)
+		}
+	}
+	for _, dir := range []string{".", "keys"} {
+		if probes, err := filepath.Glob(f.path(dir + "/.spliceway-check-*")); err != nil || len(probes) > 0 {
+			t.Errorf("%s has %v (%v) after the check", dir, probes, err)
+		}
+	}
+}
+
+// The key that the gateway makes is one that the check takes, and what is off is
+// not looked at.
+func TestCheckFilesRecordingsGood(t *testing.T) {
+	f := newFolder(t)
+	store, err := record.Open(record.Config{Dir: f.path("rec"), KeyFile: f.path("keys/seal.key")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := store.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.check(t); err != nil {
+		t.Error(err)
+	}
+	f.write(t, "keys/seal.key", "nonsense")
+	f.write(t, "spliceway.yaml", strings.Replace(fullFolder, "dir: rec", "mode: off, dir: gone/rec", 1))
+	if err := f.check(t); err != nil {
+		t.Errorf("with recordings off: %v", err)
+	}
+}
+
+// Without a folder for recordings there is only the key to look at.
+func TestCheckFilesRecordingLines(t *testing.T) {
+	f := newFolder(t)
+	f.write(t, "spliceway.yaml", strings.Replace(fullFolder, "dir: rec", "lines: stdout", 1))
+	if err := f.check(t); err != nil {
+		t.Error(err)
+	}
+	f.write(t, "keys/seal.key", "nonsense")
+	if err := f.check(t); err == nil || !strings.Contains(err.Error(), "recordings.sealKeyFile") {
+		t.Errorf("CheckFiles() = %v, want a problem of the key", err)
+	}
+}
+
 func TestCheckFilesFindsAll(t *testing.T) {
 	f := newFolder(t)
-	for _, name := range []string{"tls.crt", "token", "rec", "log", "cache"} {
+	for _, name := range []string{"tls.crt", "token", "keys", "log", "cache"} {
 		f.remove(t, name)
 	}
 	var list *Error

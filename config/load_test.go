@@ -86,7 +86,24 @@ clusters:
 timeouts: {proxyHeader: 1s, handshake: 2s, innerHandshake: 3s, requestHead: 4s, idle: 5s, dial: 6s, responseHead: 7s, bodyIdle: 8s, streamIdle: 9s}
 limits: {connections: 10, head: 16KiB, line: 512B, fields: 20, idleUpstream: 0}
 drain: {timeout: 0s}
-recordings: {dir: rec, mode: best-effort}
+recordings:
+  dir: rec
+  lines: stdout
+  mode: best-effort
+  format: v3
+  fsync: always
+  checkpoint: 1m
+  sealKeyFile: seal.pem
+  input: true
+  notice: "This session is recorded: \u00e4sk \"us\" #why"
+  maxSession: 64KiB
+  quota: 2TiB
+  minFree: 0B
+  retention: {maxAge: 720h, maxSize: 1TiB}
+  rules:
+    - {name: machines, users: ["ci-*", "*"], groups: ["system:*"], namespaces: ["team-*-dev"], clusters: [prod, here], mode: off}
+    - {name: production, clusters: [prod], mode: strict}
+    - {name: rest, mode: best-effort}
 audit: {output: audit.log}
 log: {level: debug, format: console}
 `
@@ -110,11 +127,20 @@ func TestEveryKey(t *testing.T) {
 			{Name: "stage", Address: "stage.int", Server: "https://stage.int", ClientCertificateFile: "/etc/spliceway/s.crt", ClientKeyFile: "/etc/spliceway/s.key"},
 			{Name: "here", Aliases: []string{"here.int"}, InCluster: true},
 		},
-		Timeouts:   Timeouts{1e9, 2e9, 3e9, 4e9, 5e9, 6e9, 7e9, 8e9, 9e9},
-		Limits:     Limits{Connections: 10, Head: 16 << 10, Line: 512, Fields: 20},
-		Recordings: Recordings{Dir: "/etc/spliceway/rec", Mode: ModeBestEffort},
-		Audit:      Audit{Output: "/etc/spliceway/audit.log"},
-		Log:        Log{Level: "debug", Format: "console"},
+		Timeouts: Timeouts{1e9, 2e9, 3e9, 4e9, 5e9, 6e9, 7e9, 8e9, 9e9},
+		Limits:   Limits{Connections: 10, Head: 16 << 10, Line: 512, Fields: 20},
+		Recordings: Recordings{Dir: "/etc/spliceway/rec", Lines: "stdout", Mode: ModeBestEffort, Format: FormatV3,
+			Fsync: -1, Checkpoint: time.Minute, SealKeyFile: "/etc/spliceway/seal.pem", Input: true,
+			Notice: `This session is recorded: äsk "us" #why`, MaxSession: 64 << 10, Quota: 2 << 40,
+			Retention: Retention{MaxAge: 720 * time.Hour, MaxSize: 1 << 40},
+			Rules: []RecordingRule{
+				{Name: "machines", Users: []string{"ci-*", "*"}, Groups: []string{"system:*"}, Namespaces: []string{"team-*-dev"},
+					Clusters: []string{"prod", "here"}, Mode: ModeOff},
+				{Name: "production", Clusters: []string{"prod"}, Mode: ModeStrict},
+				{Name: "rest", Mode: ModeBestEffort},
+			}},
+		Audit: Audit{Output: "/etc/spliceway/audit.log"},
+		Log:   Log{Level: "debug", Format: "console"},
 	}
 	if got := settings(mustParse(t, everything)); !reflect.DeepEqual(got, want) {
 		t.Errorf("parse(everything) =\n%+v, want\n%+v", got, want)
@@ -190,6 +216,11 @@ func TestExampleFile(t *testing.T) {
 		t.Errorf("TLS without comment signs is %+v", got.TLS)
 	}
 	want.TLS, got.TLS = TLS{IssuingCA: IssuingCA{Lifetime: want.TLS.IssuingCA.Lifetime}}, TLS{IssuingCA: IssuingCA{Lifetime: got.TLS.IssuingCA.Lifetime}}
+	exemption := RecordingRule{Name: "deployments", Users: []string{"ci-*"}, Groups: []string{}, Namespaces: []string{"staging"}, Clusters: []string{"prod"}, Mode: ModeOff}
+	if !reflect.DeepEqual(got.Recordings.Rules, []RecordingRule{exemption}) {
+		t.Errorf("recordings.rules without comment signs is %+v", got.Recordings.Rules)
+	}
+	got.Recordings.Rules = nil
 	want.ProxyProtocol.TrustedCIDRs, want.Authn.AllowSystemIdentities = got.ProxyProtocol.TrustedCIDRs, got.Authn.AllowSystemIdentities // empty or nil
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("without comment signs:\n%+v, with:\n%+v", got, want)
@@ -237,6 +268,9 @@ func TestRecordingsModeDefault(t *testing.T) {
 		{"recordings: {dir: /r, mode: off}", ModeOff},
 		{"recordings: {mode: off}", ModeOff},
 		{"recordings: {dir: /r, mode: best-effort}", ModeBestEffort},
+		{"recordings: {lines: stdout, sealKeyFile: /k}", ModeStrict},
+		{"recordings: {lines: '', dir: ''}", ModeOff},
+		{"recordings: {lines: stdout, mode: off}", ModeOff},
 	} {
 		if got := mustParse(t, minimal+row.section+"\n").Recordings.Mode; got != row.want {
 			t.Errorf("%q: mode = %s, want %s", row.section, got, row.want)

@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/spliceway/spliceway/record"
 )
 
 // What YAML takes a scalar for.
@@ -31,6 +33,7 @@ var scalars = map[reflect.Type]scalar{
 	reflect.TypeFor[bool]():          {"true or false", scalarBool},
 	reflect.TypeFor[int]():           {"a whole number", scalarInt},
 	reflect.TypeFor[time.Duration](): {"a duration as 10s", scalarDuration},
+	reflect.TypeFor[Sync]():          {"a duration as 1s, or always", scalarSync},
 	reflect.TypeFor[Size]():          {"a size as 1MiB", scalarSize},
 	prefixType:                       {"a network as 10.0.0.0/8", scalarPrefix},
 }
@@ -70,6 +73,31 @@ func scalarDuration(text, kind string) (any, error) {
 		return nil, fmt.Errorf("%s is negative", quoted(text))
 	}
 	return d, nil
+}
+
+// Sync is how long after a write the disk has it at most, or record.SyncAlways,
+// written as always.
+type Sync time.Duration
+
+const syncAlways = "always"
+
+// String returns the duration or the word always.
+func (s Sync) String() string {
+	if s == Sync(record.SyncAlways) {
+		return syncAlways
+	}
+	return durationText(time.Duration(s))
+}
+
+func scalarSync(text, kind string) (any, error) {
+	if text == syncAlways {
+		return Sync(record.SyncAlways), nil
+	}
+	d, err := scalarDuration(text, kind)
+	if err != nil {
+		return nil, fmt.Errorf("%w; to wait for the disk before each answer, write %s", err, syncAlways)
+	}
+	return Sync(d.(time.Duration)), nil
 }
 
 // Size is a number of octets, written as 1MiB.

@@ -1,7 +1,6 @@
 package config
 
 import (
-	"cmp"
 	"fmt"
 	"net"
 	"net/url"
@@ -270,23 +269,6 @@ func (v *validator) limits() {
 
 func decimal(n int64) string  { return strconv.FormatInt(n, 10) }
 func sizeText(n int64) string { return Size(n).String() }
-
-func (v *validator) recordings() {
-	r := &v.cfg.Recordings
-	v.file("recordings.dir", &r.Dir)
-	if r.Mode == "" && !v.written("recordings.mode") {
-		// A folder without a mode is meant to be used, and the strict mode is the
-		// one that cannot lose what the folder is for.
-		r.Mode = ModeOff
-		if r.Dir != "" {
-			r.Mode = ModeStrict
-		}
-	}
-	v.oneOf("recordings.mode", r.Mode, ModeStrict, ModeBestEffort, ModeOff)
-	if (r.Mode == ModeStrict || r.Mode == ModeBestEffort) && r.Dir == "" {
-		v.problem(cmp.Or(v.presentKey("recordings.dir"), "recordings.mode"), "%s needs recordings.dir, the folder to record to", r.Mode)
-	}
-}
 
 // presentKey returns key if it is in the file.
 func (v *validator) presentKey(key string) string {

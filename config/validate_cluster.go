@@ -9,8 +9,8 @@ import (
 	"github.com/spliceway/spliceway/cluster"
 )
 
-// clusterName is safe in metrics, logs and file names.
-var clusterName = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$`)
+// oneWord is safe in metrics, logs and file names.
+var oneWord = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$`)
 
 func (v *validator) clusters() {
 	if len(v.cfg.Clusters) == 0 {
@@ -35,7 +35,7 @@ func (v *validator) cluster(key string, c *Cluster) {
 	switch {
 	case c.Name == "":
 		v.problem(key+".name", "is required: the word for this cluster in logs and metrics")
-	case !clusterName.MatchString(c.Name):
+	case !oneWord.MatchString(c.Name):
 		v.problem(key+".name", "%s must be up to 63 letters, digits, dots, dashes and underscores", quoted(c.Name))
 	}
 	if c.Address == "" && len(c.Aliases) == 0 {
