@@ -62,8 +62,8 @@ type Config struct {
 	MaxSize int64
 
 	// Report, if not nil, is told what an operator or auditor has to know. It
-	// is called by any goroutine, by Open too, and must not call the Recorder
-	// or the Store.
+	// is called by any goroutine, by Open too, must not wait for anything, and
+	// must not call the Recorder or the Store.
 	Report func(Notice)
 
 	now    func() time.Time                // if nil, time.Now; for tests

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -341,6 +342,44 @@ func TestStoreCloseEndsRecordings(t *testing.T) {
 	}
 	if _, err := s.Start(alice(), nil); !errors.Is(err, ErrClosed) {
 		t.Errorf("Start: %v, want ErrClosed", err)
+	}
+}
+
+// TestStoreCloseWhileSessionsStart wants each of them to be refused or ended.
+func TestStoreCloseWhileSessionsStart(t *testing.T) {
+	dir := t.TempDir()
+	s := openStore(t, dir, nil)
+	var group sync.WaitGroup
+	var started atomic.Int64
+	for range 50 {
+		group.Go(func() {
+			r, err := s.Start(alice(), nil)
+			if err != nil {
+				if !errors.Is(err, ErrClosed) {
+					t.Errorf("Start: %v, want ErrClosed", err)
+				}
+				return
+			}
+			if started.Add(1) == 10 {
+				s.Close()
+			}
+			if err := r.Output(0, []byte("a")); err != nil && !errors.Is(err, ErrClosed) {
+				t.Errorf("Output: %v, want ErrClosed", err)
+			}
+		})
+	}
+	group.Wait()
+	s.Close()
+	ended := int64(0)
+	for r, err := range List(dir, Filter{}) {
+		must(t, err)
+		if v := verify(t, r.Path, s.PublicKey()); !v.OK() || r.State != StateComplete {
+			t.Errorf("%s: %s", r.State, v)
+		}
+		ended++
+	}
+	if ended != started.Load() || s.Recorders() != 0 {
+		t.Errorf("%d recordings, %d were started, %d are open", ended, started.Load(), s.Recorders())
 	}
 }
 

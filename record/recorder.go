@@ -117,10 +117,9 @@ func (r *Recorder) createFiles() error {
 	return err
 }
 
-// begin writes what is known at the start.
+// begin writes what is known at the start. It is called with mu held, as
+// abandon is.
 func (r *Recorder) begin() error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
 	digest, err := r.meta.Session.digest()
 	if err != nil {
 		return err
@@ -162,6 +161,7 @@ func (r *Recorder) startOnDisk() error {
 
 // abandon removes the files of a recording that was not begun.
 func (r *Recorder) abandon() error {
+	r.closed, r.finished = true, true
 	if r.base == "" {
 		return nil
 	}

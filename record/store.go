@@ -150,7 +150,8 @@ func (s *Store) report(n Notice) {
 
 // Start begins a recording. The caller must call Close on it. failed, if not
 // nil, is told by a goroutine of the store, at most once, when a recording ends
-// for a reason that no call has returned.
+// for a reason that no call has returned; it must not wait for anything. Under
+// BestEffort it is told too, for information.
 func (s *Store) Start(session Session, failed func(error)) (*Recorder, error) {
 	if err := s.Room(); err != nil {
 		return nil, err
@@ -159,20 +160,30 @@ func (s *Store) Start(session Session, failed func(error)) (*Recorder, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.mu.Lock()
-	closed := s.closed
-	if !closed {
-		s.open[r] = struct{}{}
+	// Close of the store waits for the lock of a recorder that is in the list.
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	err = ErrClosed
+	if s.remember(r) {
+		err = r.begin()
 	}
-	s.mu.Unlock()
-	if closed {
-		return nil, errors.Join(ErrClosed, r.abandon())
-	}
-	if err := r.begin(); err != nil {
+	if err != nil {
 		s.forget(r)
 		return nil, errors.Join(err, r.abandon())
 	}
 	return r, nil
+}
+
+// remember says that the files of r are open. It returns false when the store
+// is closed.
+func (s *Store) remember(r *Recorder) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return false
+	}
+	s.open[r] = struct{}{}
+	return true
 }
 
 // forget says that the files of r are closed.
@@ -213,9 +224,11 @@ func (s *Store) Close() error {
 	s.running.Wait()
 	var errs []error
 	for _, r := range s.recorders() {
-		errs = append(errs, r.Close(End{Cause: "the gateway stopped"}))
-		// One that was closed before and could not be ended.
-		errs = append(errs, r.finish())
+		err := r.Close(End{Cause: "the gateway stopped"})
+		if errors.Is(err, ErrClosed) {
+			err = r.finish() // closed before, and could not be ended
+		}
+		errs = append(errs, err)
 	}
 	if s.dir != nil {
 		errs = append(errs, s.dir.Close())
