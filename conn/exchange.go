@@ -64,6 +64,7 @@ func (x *exchange) longRunning(req *httpparse.Request) bool {
 
 // exchange serves one request to its end.
 func (c *Conn) exchange(ctx context.Context) {
+	defer c.abandon()
 	err := c.forward(ctx)
 	c.endUpstream(err == nil)
 	if err != nil {
@@ -72,6 +73,23 @@ func (c *Conn) exchange(ctx context.Context) {
 	c.report()
 	c.settle()
 	c.uplink.handOver()
+}
+
+// abandon gives back what a panic would keep, and tells of the exchange, before the
+// panic goes on.
+func (c *Conn) abandon() {
+	value := recover()
+	if value == nil {
+		return
+	}
+	c.own(nil)
+	if u := c.x.upstream; u != nil {
+		c.x.upstream = nil
+		c.config.Pool.drop(u)
+	}
+	c.x.err = &Error{Blame: audit.BlameGateway, Reason: reasonPanic}
+	c.report()
+	panic(value)
 }
 
 // endUpstream ends the exchange's use of its upstream connection, and with it

@@ -46,6 +46,7 @@ type direction struct {
 	insert           func() ([]byte, error) // of our own, towards dst
 	wait             func() error           // sets the deadline of the next Read of src
 	passed           int64                  // octets
+	crash            crash                  // of the tap, mostly
 }
 
 // stream relays the 101 and then both directions, until both have ended or one
@@ -124,7 +125,7 @@ func (s *stream) run() *Error {
 	}
 	upEnded := make(chan struct{})
 	go s.copyUp(up, upEnded)
-	switch err := s.copy(down, &c.down); {
+	switch err := s.guarded(down, &c.down); {
 	case err == nil:
 		s.shortenClient(c.times.BodyIdle)
 	case err.said:
@@ -133,6 +134,8 @@ func (s *stream) run() *Error {
 		s.fail(err)
 	}
 	<-upEnded
+	up.crash.rethrow()
+	down.crash.rethrow()
 	c.x.bytes.up += up.passed
 	c.x.bytes.down += down.passed
 	return s.close()
@@ -151,18 +154,25 @@ func (s *stream) close() *Error {
 // that has ended: they are then nobody's, and what it sent before is still to be
 // read.
 func (s *stream) copyUp(up *direction, ended chan<- struct{}) {
-	switch err := s.copy(up, &s.c.in); {
+	defer close(ended)
+	switch err := s.guarded(up, &s.c.in); {
 	case err == nil || err.unheard:
 	case err.tapped:
 		s.awaitLastWords(err)
 	default:
 		s.fail(err)
 	}
-	close(ended)
 }
 
 // tapUp takes all or nothing.
 func (s *stream) tapUp(p []byte) (int, error) { return len(p), s.tap.Up(p) }
+
+// guarded is copy, which a panic ends like any other failure: the other direction is
+// to end as well before the panic goes on.
+func (s *stream) guarded(d *direction, buf *buffer) (err *Error) {
+	defer d.crash.catch(func() { err = &Error{Blame: audit.BlameGateway, Reason: reasonPanic} })
+	return s.copy(d, buf)
+}
 
 // copy moves octets until src ends or something fails. It begins with those that
 // buf already holds, and passes the end of src on.

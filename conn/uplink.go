@@ -28,6 +28,7 @@ type uplink struct {
 	done  chan struct{} // has a value when the goroutine has ended
 	buf   buffer        // what was read behind the body
 	body  atomic.Uint32 // a bodyState
+	crash crash
 
 	mu       sync.Mutex
 	stopping bool   // guarded by mu; no Read may begin
@@ -88,6 +89,7 @@ func (l *uplink) stop() {
 	l.reads.forget()
 	l.mu.Unlock()
 	l.state = uplinkOff
+	l.crash.rethrow()
 }
 
 // handOver gives the loop what was read behind the request body, and is ready
@@ -121,21 +123,29 @@ func (l *uplink) lose(err *Error) {
 
 // watchClient runs on a goroutine of its own, started by the timer.
 func (l *uplink) watchClient() {
+	defer l.finish()
+	defer l.crash.catch(l.crashed)
 	l.watch(&l.c.in)
-	l.done <- struct{}{}
 }
 
 // sendBody runs on a goroutine of its own. It ends when the client or the API
 // server ends, or by stop.
 func (l *uplink) sendBody(u *upstreamConn) {
+	defer l.finish()
+	defer l.crash.catch(l.crashed)
 	if err := l.copyBody(u); err != nil {
 		l.body.Store(bodyStuck)
 	} else {
 		l.body.Store(bodySent)
 		l.watch(&l.buf)
 	}
-	l.done <- struct{}{}
 }
+
+// finish says that the goroutine has ended.
+func (l *uplink) finish() { l.done <- struct{}{} }
+
+// crashed wakes the loop when the goroutine has panicked.
+func (l *uplink) crashed() { l.lose(&Error{Blame: audit.BlameGateway, Reason: reasonPanic}) }
 
 // copyBody sends the rest of the request body. When the API server has closed it
 // just ends: there may be a response that says why.
