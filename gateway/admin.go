@@ -47,6 +47,10 @@ func (g *Gateway) problems() []string {
 		problems = append(problems, fmt.Sprintf("no token can be verified: %v; check that %s can be read from this machine: "+
 			"the log has the error of the last try", err, g.keySource()))
 	}
+	if err := g.recorder.ready(); err != nil {
+		problems = append(problems, fmt.Sprintf("no session can be recorded: %v; make room in recordings.dir, or check that it is "+
+			"there and can be written", err))
+	}
 	return append(problems, g.unreachable()...)
 }
 

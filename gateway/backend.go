@@ -20,16 +20,17 @@ import (
 // backend is one configured cluster with what serves it: pool, credential,
 // counters. It is safe for concurrent use.
 type backend struct {
-	cluster *cluster.Cluster
-	extra   bool // send the connection id to the API server
-	conn    *conn.Config
-	pool    *conn.Pool
-	metrics *metrics.Cluster
-	audit   *audit.Log
-	refused func(reason string) // counts a request that the gateway answered itself
-	log     zerolog.Logger
-	dials   health
-	token   health // of its file
+	cluster  *cluster.Cluster
+	extra    bool // send the connection id to the API server
+	conn     *conn.Config
+	pool     *conn.Pool
+	metrics  *metrics.Cluster
+	audit    *audit.Log
+	recorder *recorder
+	refused  func(reason string) // counts a request that the gateway answered itself
+	log      zerolog.Logger
+	dials    health
+	token    health // of its file
 
 	reloaded func(kind string, err error) // tells of files that were read again, or could not be
 }
@@ -42,7 +43,7 @@ func (g *Gateway) newBackend(settings config.Cluster) (*backend, error) {
 	}
 	b := &backend{
 		cluster: opened, extra: settings.ImpersonateExtra, metrics: g.metrics.Cluster(settings.Name),
-		audit: g.audit, refused: g.metrics.Refusal,
+		audit: g.audit, recorder: &g.recorder, refused: g.metrics.Refusal,
 		log: g.log.With().Str(audit.FieldCluster, settings.Name).Str(audit.FieldUpstream, opened.Addr()).Logger(),
 	}
 	b.reloaded = func(kind string, err error) { g.reloaded(b.log, kind, err) }
@@ -58,7 +59,7 @@ func (g *Gateway) newBackend(settings config.Cluster) (*backend, error) {
 			Idle: cfg.Timeouts.Idle, RequestHead: cfg.Timeouts.RequestHead, ResponseHead: cfg.Timeouts.ResponseHead,
 			BodyIdle: cfg.Timeouts.BodyIdle, StreamIdle: cfg.Timeouts.StreamIdle,
 		},
-		Tap: b.tap, Begun: b.metrics.RequestStarted, Done: b.done, Retried: b.metrics.Retry,
+		Admit: b.recorder.admit, Tap: b.tap, Begun: b.metrics.RequestStarted, Done: b.done, Retried: b.metrics.Retry,
 	}
 	return b, nil
 }
@@ -131,23 +132,8 @@ func answeredHere(r *audit.Request) bool {
 	return false // ended from outside, which is not answered
 }
 
-// tap counts streams.
-func (b *backend) tap(u *conn.Upgrade) (conn.Tap, error) {
-	protocol := u.Response.Upgrade.String()
-	b.metrics.StreamOpened(protocol)
-	return &streamCounter{metrics: b.metrics, protocol: protocol}, nil
-}
-
-// streamCounter is the Tap of a stream that is counted and not looked at.
-type streamCounter struct {
-	metrics  *metrics.Cluster
-	protocol string
-}
-
-func (*streamCounter) Up([]byte) error            { return nil }
-func (*streamCounter) Down(p []byte) (int, error) { return len(p), nil }
-func (*streamCounter) Insert() ([]byte, error)    { return nil, nil }
-func (s *streamCounter) Close(error)              { s.metrics.StreamClosed(s.protocol, "unrecorded") }
+// tap has the recorder decide about a stream.
+func (b *backend) tap(u *conn.Upgrade) (conn.Tap, error) { return b.recorder.tap(u, b.metrics) }
 
 // run follows the cluster's files and its health until ctx is done, then closes
 // the pool.

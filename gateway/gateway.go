@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"errors"
 	"sync/atomic"
 	"time"
 
@@ -29,6 +28,7 @@ type Gateway struct {
 	mux      *tlsmux.Mux
 	clusters *cluster.Set
 	backends map[string]*backend // by cluster name; read-only after New
+	recorder recorder
 
 	losses   losses
 	opening  opening
@@ -36,18 +36,16 @@ type Gateway struct {
 	draining atomic.Bool
 }
 
-// ErrRecording says that the configuration wants what this binary can't do.
-var ErrRecording = errors.New("recordings.mode is not off, and this version does not record sessions; set it to off")
-
-// New reads every file that cfg names and prepares a gateway. It opens no port
-// and contacts nobody. Diagnostics go to log.
+// New reads every file that cfg names and prepares a gateway, which must be Run:
+// it has opened the store of recordings. It opens no port and contacts nobody.
+// Diagnostics go to log.
 func New(cfg *config.Config, build metrics.Build, log zerolog.Logger) (*Gateway, error) {
 	return newGateway(cfg, build, log, watchInterval)
 }
 
 func newGateway(cfg *config.Config, build metrics.Build, log zerolog.Logger, every time.Duration) (*Gateway, error) {
 	g := &Gateway{config: cfg, version: build.Version, every: every, log: log, metrics: metrics.New(build), backends: make(map[string]*backend)}
-	if err := inTurn(g.canRecord, g.openKeys, g.openCertificates, g.openAudit, g.openClusters, g.openMux); err != nil {
+	if err := inTurn(g.openKeys, g.openCertificates, g.openAudit, g.openClusters, g.openMux, g.openRecordings); err != nil {
 		return nil, err
 	}
 	return g, nil
@@ -57,7 +55,7 @@ func newGateway(cfg *config.Config, build metrics.Build, log zerolog.Logger, eve
 // audit file that would then belong to whoever ran the check.
 func Check(cfg *config.Config) error {
 	g := &Gateway{config: cfg, every: watchInterval, log: zerolog.Nop(), metrics: metrics.New(metrics.Build{}), backends: make(map[string]*backend)}
-	return inTurn(g.canRecord, g.openKeys, g.openClusters, g.openCertificates)
+	return inTurn(g.openKeys, g.openClusters, g.openCertificates)
 }
 
 // inTurn runs steps until one fails.
@@ -66,13 +64,6 @@ func inTurn(steps ...func() error) error {
 		if err := step(); err != nil {
 			return err
 		}
-	}
-	return nil
-}
-
-func (g *Gateway) canRecord() error {
-	if g.config.Recordings.Mode != config.ModeOff {
-		return ErrRecording
 	}
 	return nil
 }

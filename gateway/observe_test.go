@@ -126,11 +126,11 @@ func TestObserveMetrics(t *testing.T) {
 	stream.Close()
 	b.until("all connections have ended", func() bool { return b.metric("connections_active") == 0 })
 	for series, want := range map[string]float64{
-		`tunnels_active`:                                                     0,
-		`requests_in_flight{cluster="prod"}`:                                 0,
-		`streams_active{cluster="prod",protocol="spdy"}`:                     0,
-		`upstream_connections{cluster="prod",state="active"}`:                0,
-		`streams_total{cluster="prod",outcome="unrecorded",protocol="spdy"}`: 1,
+		`tunnels_active`:                                                 0,
+		`requests_in_flight{cluster="prod"}`:                             0,
+		`streams_active{cluster="prod",protocol="spdy"}`:                 0,
+		`upstream_connections{cluster="prod",state="active"}`:            0,
+		`streams_total{cluster="prod",outcome="exempt",protocol="spdy"}`: 1,
 	} {
 		b.wantMetric(series, want)
 	}

@@ -20,6 +20,7 @@ import (
 func (g *Gateway) Run(ctx context.Context) error {
 	listeners, admin, err := g.listen()
 	if err != nil {
+		g.recorder.close()
 		return err
 	}
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
@@ -27,6 +28,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 	defer func() {
 		stop()
 		wg.Wait()
+		g.recorder.close()
 		g.audit.Close() // written without a buffer: there is nothing to lose
 	}()
 	g.follow(background, &wg)

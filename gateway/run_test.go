@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // SIGTERM: idle tunnels end at once, a request that is running ends in order,
@@ -107,6 +108,14 @@ func TestReopenAudit(t *testing.T) {
 	b := start(t, settings{"audit": `{output: audit.log}`})
 	file := filepath.Join(b.dir, "audit.log")
 	b.open().mustAsk("/api/before")
+	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(time.Millisecond) { // the line follows the answer
+		if text, _ := os.ReadFile(file); strings.Contains(string(text), "/api/before") {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("the request is not in the audit log")
+		}
+	}
 	if err := os.Rename(file, file+".1"); err != nil {
 		t.Fatal(err)
 	}

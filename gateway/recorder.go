@@ -1,0 +1,140 @@
+package gateway
+
+import (
+	"net/http"
+
+	"github.com/rs/zerolog"
+
+	"github.com/spliceway/spliceway/audit"
+	"github.com/spliceway/spliceway/conn"
+	"github.com/spliceway/spliceway/httpparse"
+	"github.com/spliceway/spliceway/metrics"
+	"github.com/spliceway/spliceway/record"
+	"github.com/spliceway/spliceway/session"
+)
+
+// recorder decides about every upgraded stream: whether it is recorded, and what
+// becomes of one that can't be. It is shared by all clusters and safe for
+// concurrent use.
+type recorder struct {
+	policy  record.Policy
+	notice  string        // told to the user at the start; empty: nothing
+	store   *record.Store // nil if nothing is recorded at all
+	account record.Account
+	audit   *audit.Log
+	log     zerolog.Logger
+}
+
+// openRecordings sets the policy in force and opens the store, which ends what a
+// crash has left in it.
+func (g *Gateway) openRecordings() error {
+	r := &g.recorder
+	r.policy, r.notice = g.config.Recordings.Policy(), g.config.Recordings.Notice
+	r.audit, r.log = g.audit, g.log
+	if !r.records() {
+		return nil
+	}
+	settings := g.config.Recordings.Store()
+	settings.Report = r.report
+	store, err := record.Open(settings)
+	r.store = store
+	return err
+}
+
+// records reports whether any session may be recorded.
+func (r *recorder) records() bool {
+	if r.policy.Mode != record.Off {
+		return true
+	}
+	for _, rule := range r.policy.Rules {
+		if !rule.Exempt {
+			return true
+		}
+	}
+	return false
+}
+
+// close ends the store. Recordings that are still open are ended by it.
+func (r *recorder) close() {
+	if r.store == nil {
+		return
+	}
+	if err := r.store.Close(); err != nil {
+		r.log.Error().Err(err).Msg("recordings could not be ended; the next start ends them")
+	}
+}
+
+// report logs what the store has to say.
+func (r *recorder) report(n record.Notice) {
+	event := r.log.Warn()
+	switch n.Kind {
+	case record.NoticeFailed, record.NoticeFull, record.NoticeTruncated:
+		event = r.log.Error()
+	case record.NoticeRoom:
+		event = r.log.Info()
+	}
+	event.Str(audit.FieldKind, string(n.Kind)).Str(audit.FieldSessionID, n.ID).Str(audit.FieldFile, n.Path).
+		Str(audit.FieldReason, n.Reason).Err(n.Err).Msg("recordings")
+}
+
+// ready returns why no session can be recorded now, or nil.
+func (r *recorder) ready() error {
+	if r.store == nil {
+		return nil
+	}
+	return r.store.Room()
+}
+
+// subject is what the policy tells sessions apart by.
+func subject(who *audit.Connection, namespace string) record.Subject {
+	return record.Subject{User: who.User, Groups: who.Groups, Namespace: namespace, Cluster: who.Cluster}
+}
+
+// admit refuses a request that runs a command without any stream that could be
+// recorded, for whom sessions have to be recorded.
+func (r *recorder) admit(caller *conn.Caller, _ *httpparse.Request, info *audit.RequestInfo) *conn.Error {
+	if !session.RunsCommand(info) {
+		return nil
+	}
+	if d := r.policy.Decide(subject(caller.Connection, "")); !d.Record() {
+		return nil
+	}
+	return &conn.Error{Blame: audit.BlameClient, Status: http.StatusForbidden, Reason: "unrecordable",
+		Say: "a command that a kubelet runs without a stream can't be recorded; use kubectl exec"}
+}
+
+// tap decides about a stream. The error refuses it before it has begun.
+func (r *recorder) tap(u *conn.Upgrade, counts *metrics.Cluster) (conn.Tap, error) {
+	info, unknown := session.Recognise(u.Request, u.Response, u.Info)
+	if info == nil {
+		info = &session.Info{Protocol: u.Response.Upgrade.String(), Namespace: string(u.Info.Namespace)}
+	}
+	decision := r.policy.Decide(subject(u.Caller.Connection, info.Namespace))
+	s := newStream(r, u, info, decision, counts)
+	switch {
+	case !decision.Record() || info.Kind == session.KindApplication:
+		r.audit.SessionStarted(&s.event)
+		return &unwatched{s}, nil
+	case unknown == nil:
+		w := &watched{stream: s}
+		return w, w.start()
+	case decision.Mode == record.BestEffort:
+		r.audit.SessionStarted(&s.event)
+		s.fail(unknown)
+		return &unwatched{s}, nil
+	}
+	s.settle(record.OutcomeFailed)
+	return nil, refusedStream(unknown)
+}
+
+// refusedStream is the refusal of a stream that can't be decoded.
+func refusedStream(err error) *conn.Error {
+	return &conn.Error{Blame: audit.BlameClient, Status: http.StatusForbidden, Reason: "unrecordable", Err: err,
+		Say: "sessions are recorded here, and this one speaks a protocol that can't be; use kubectl exec, attach or port-forward"}
+}
+
+// refusedStore is the refusal of a session that nothing can be written about.
+func refusedStore(err error) *conn.Error {
+	return &conn.Error{Blame: audit.BlameRecorder, Status: http.StatusServiceUnavailable, Reason: "recorder", Err: err,
+		Say: "the session can't be recorded, so it was not started; tell your administrator"}
+}

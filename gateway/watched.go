@@ -1,0 +1,306 @@
+package gateway
+
+import (
+	"encoding/hex"
+	"errors"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/spliceway/spliceway/audit"
+	"github.com/spliceway/spliceway/conn"
+	"github.com/spliceway/spliceway/record"
+	"github.com/spliceway/spliceway/session"
+)
+
+// watched is the Tap of a stream that is decoded. Its session calls Event with
+// the session's lock held.
+type watched struct {
+	*stream
+	session *session.Session
+	rec     *record.Recorder // nil if there is nothing to write: a port-forward, or best-effort without a store
+	files   *session.Files
+	timers  []*time.Timer
+
+	mu     sync.Mutex
+	blind  bool              // guarded by mu; best-effort goes on without the session
+	exit   *int              // guarded by mu
+	totals session.Event     // guarded by mu; the last one, of type Ended
+	copies []record.Transfer // guarded by mu
+}
+
+// start opens recording and session, and tells of both. Its error refuses the
+// stream, which then is settled.
+func (w *watched) start() error {
+	if err := w.open(); err != nil {
+		w.settle(record.OutcomeFailed)
+		return err
+	}
+	w.recorder.audit.SessionStarted(&w.event)
+	w.limitByToken()
+	return nil
+}
+
+func (w *watched) open() error {
+	if err := w.openRecording(); err != nil {
+		return err
+	}
+	w.files = session.NewFiles(w.info, w.transferred)
+	var err error
+	w.session, err = session.New(w.info, session.Config{
+		Sink: w, Notice: w.recorder.notice, Wake: w.upgrade.Wake,
+	})
+	if err != nil {
+		w.closeRecording(err)
+		return refusedStore(err)
+	}
+	return nil
+}
+
+// openRecording starts what is written about the session, if anything is.
+func (w *watched) openRecording() error {
+	if !w.info.Recorded() {
+		return nil
+	}
+	who := w.upgrade.Caller.Connection
+	rec, err := w.recorder.store.Start(record.Session{
+		Kind: string(w.info.Kind), Protocol: w.info.Protocol, Subprotocol: w.info.Subprotocol,
+		User: who.User, Groups: who.Groups, Subject: who.Subject, Service: who.Service, Device: who.Device,
+		RemoteAddr: who.RemoteAddr, ConnID: who.ID, RequestID: string(w.upgrade.ID),
+		Cluster: who.Cluster, Namespace: w.info.Namespace, Pod: w.info.Pod, Container: w.info.Container, Node: w.info.Node,
+		Path: string(w.upgrade.Info.Path), Command: w.info.Command, TTY: w.info.TTY, Stdin: w.info.Stdin,
+		Mode: w.decision.Mode, Rule: w.decision.Rule,
+	}, w.recordingFailed)
+	switch {
+	case err == nil:
+		w.rec, w.event.ID = rec, rec.ID()
+	case w.decision.Mode == record.Strict:
+		return refusedStore(err)
+	default:
+		w.fail(err)
+	}
+	return nil
+}
+
+// warning is how long before the end of the token the user is told of it, and
+// farewell how long before it the session begins to end.
+const (
+	warning  = time.Minute
+	farewell = time.Second
+)
+
+// limitByToken tells the user that the token is about to end, and then why the
+// session does.
+func (w *watched) limitByToken() {
+	left := time.Until(w.upgrade.Caller.Connection.Expires)
+	if left > warning+farewell {
+		w.timers = append(w.timers, time.AfterFunc(left-warning, func() {
+			w.session.Say("gateway: your access ends in one minute; connect again to go on")
+		}))
+	}
+	w.timers = append(w.timers, time.AfterFunc(left-farewell, func() {
+		w.session.Finish(session.Final{
+			Message: "gateway: your access has ended; connect again to go on", Reason: "Forbidden", Code: http.StatusForbidden,
+			Cause: &conn.Error{Reason: "token-expired", Err: conn.ErrTokenExpired},
+		})
+	}))
+}
+
+// recordingFailed is told by the store when a recording ends between two calls.
+func (w *watched) recordingFailed(err error) {
+	if w.decision.Mode == record.BestEffort {
+		return // Close tells
+	}
+	w.session.Finish(session.Final{
+		Message: "gateway: the recording has failed, so the session ends", Reason: "ServiceUnavailable",
+		Code: http.StatusServiceUnavailable, Cause: &conn.Error{Blame: audit.BlameRecorder, Reason: "recorder", Err: err},
+	})
+}
+
+// Up implements conn.Tap.
+func (w *watched) Up(p []byte) error {
+	if w.isBlind() {
+		return nil
+	}
+	return w.judge(w.session.Up(p))
+}
+
+// Down implements conn.Tap.
+func (w *watched) Down(p []byte) (int, error) {
+	if w.isBlind() {
+		return len(p), nil
+	}
+	n, err := w.session.Down(p)
+	if err = w.judge(err); err == nil && w.isBlind() {
+		return len(p), nil
+	}
+	return n, err
+}
+
+// Insert implements conn.Tap.
+func (w *watched) Insert() ([]byte, error) {
+	if w.isBlind() {
+		return nil, nil
+	}
+	words, err := w.session.Insert()
+	if err = w.judge(err); err == nil && w.isBlind() {
+		return nil, nil // the stream goes on: these would be last words
+	}
+	return words, err
+}
+
+// judge decides what an error of the session means. Without a session that must
+// be recorded, a stream that can't be decoded goes on unseen.
+func (w *watched) judge(err error) error {
+	if err == nil {
+		return nil
+	}
+	var own *session.Error
+	if w.decision.Mode == record.BestEffort && errors.As(err, &own) && own.Reason != session.ReasonFinished {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.blind = true
+		w.fail(err)
+		return nil
+	}
+	return connError(err)
+}
+
+func (w *watched) isBlind() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.blind
+}
+
+// Event implements session.Sink.
+func (w *watched) Event(e *session.Event) error {
+	w.files.Event(e) // returns no error: it replaces no recording
+	switch e.Type {
+	case session.PortOpened, session.PortClosed:
+		w.forwarded(e)
+	case session.Exit:
+		w.exited(e)
+	case session.Ended:
+		w.mu.Lock()
+		w.totals = *e
+		w.mu.Unlock()
+	}
+	if w.rec == nil {
+		return nil
+	}
+	return write(w.rec, e)
+}
+
+// write records one event. What the gateway said on a stream of the session is
+// recorded where the user saw it.
+func write(rec *record.Recorder, e *session.Event) error {
+	kind := e.Type
+	if kind == session.Notice {
+		kind = e.Stream
+	}
+	switch kind {
+	case session.Stdout:
+		return rec.Output(e.Time, e.Data)
+	case session.Stderr:
+		return rec.ErrorOutput(e.Time, e.Data)
+	case session.Stdin:
+		return rec.Input(e.Time, e.Data)
+	case session.Resize:
+		return rec.Resize(e.Time, e.Cols, e.Rows)
+	case session.Exit:
+		if e.Code == session.CodeUnknown {
+			return rec.Mark(e.Time, e.Text)
+		}
+		return rec.Exit(e.Time, e.Code)
+	}
+	if e.Type == session.Notice {
+		return rec.Mark(e.Time, string(e.Data))
+	}
+	return nil
+}
+
+func (w *watched) exited(e *session.Event) {
+	if e.Code == session.CodeUnknown {
+		return
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	code := e.Code
+	w.exit = &code
+}
+
+// forwarded tells of a connection of a port-forward.
+func (w *watched) forwarded(e *session.Event) {
+	f := &audit.PortForward{Port: e.Port, Number: e.Conn, BytesUp: e.Up, BytesDown: e.Down, Text: e.Text}
+	if e.Type == session.PortOpened {
+		w.recorder.audit.PortForwardOpened(&w.event, f)
+		return
+	}
+	w.recorder.audit.PortForwardClosed(&w.event, f)
+}
+
+// transferred tells of a copied file.
+func (w *watched) transferred(f *session.File) {
+	file := &audit.File{Name: f.Name, Direction: f.Direction(), Size: f.Size, Mode: f.Mode}
+	if f.Hashed {
+		file.SHA256 = hex.EncodeToString(f.SHA256[:])
+	}
+	w.recorder.audit.FileTransferred(&w.event, file)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.copies = append(w.copies, record.Transfer(*file))
+}
+
+// Close implements conn.Tap.
+func (w *watched) Close(cause error) {
+	for _, t := range w.timers {
+		t.Stop()
+	}
+	w.session.Close(cause)
+	w.closeRecording(cause)
+	w.mu.Lock()
+	end := &audit.SessionEnd{Exit: w.exit, Reason: reasonOf(cause), Err: cause, BytesUp: w.totals.Up, BytesDown: w.totals.Down}
+	w.mu.Unlock()
+	w.end(end)
+}
+
+// closeRecording ends what is written about the session.
+func (w *watched) closeRecording(cause error) {
+	if w.rec == nil {
+		return
+	}
+	w.mu.Lock()
+	end := record.End{Transfers: w.copies}
+	w.mu.Unlock()
+	if cause != nil {
+		end.Cause = cause.Error()
+	}
+	if err := w.rec.Close(end); err != nil {
+		w.fail(err)
+	}
+}
+
+// connError is what package conn is told about the end of a session.
+func connError(err error) *conn.Error {
+	var told *conn.Error
+	if errors.As(err, &told) {
+		return told
+	}
+	var own *session.Error
+	if errors.As(err, &own) {
+		return &conn.Error{Blame: own.Blame, Reason: own.Reason, Err: own.Err}
+	}
+	return &conn.Error{Blame: audit.BlameGateway, Reason: "internal", Err: err}
+}
+
+// reasonOf is the word for why a stream ended; empty if in order.
+func reasonOf(cause error) string {
+	var e *conn.Error
+	switch {
+	case cause == nil:
+		return ""
+	case errors.As(cause, &e):
+		return e.Reason
+	}
+	return "internal"
+}
