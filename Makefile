@@ -5,6 +5,7 @@ VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev
 COMMIT   ?= $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 LDFLAGS   = -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
 E2E_FLAGS ?= -timeout 30m
+FUZZTIME ?= 30s
 
 .DEFAULT_GOAL := help
 
@@ -35,6 +36,12 @@ race: ## package tests under the race detector, and the gates it can't run
 .PHONY: e2e
 e2e: ## real kubectl through the real binaries to a real API server
 	cd e2e && $(GO) test $(E2E_FLAGS) ./...
+
+.PHONY: fuzz
+fuzz: ## all fuzz targets in turn, FUZZTIME=30s each
+	@for target in $$($(GO) test -list '^Fuzz' ./fuzz | grep '^Fuzz'); do \
+		$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) ./fuzz || exit 1; \
+	done
 
 .PHONY: vet
 vet: ## gofmt, go vet and staticcheck, over all modules
