@@ -38,6 +38,20 @@ func (l *Log) Reopen() error { return l.out.reopen() }
 // callback. For a log that is not of a file it does nothing.
 func (l *Log) Close() error { return l.out.close() }
 
+// Lines returns a writer for lines of somebody else in the same output, each with
+// one Write, which fall between two events and never into one. Unlike an event, a
+// line that could not be written is an error of its Write.
+func (l *Log) Lines() io.Writer { return lines{l.out} }
+
+type lines struct{ out *output }
+
+func (l lines) Write(p []byte) (int, error) {
+	if err := l.out.write(p); err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}
+
 var errClosed = errors.New("audit: log is closed")
 
 // output gives lines to a writer, one at a time.

@@ -56,3 +56,22 @@ func TestSessionLines(t *testing.T) {
 		})
 	}
 }
+
+func TestLinesReportTheirErrors(t *testing.T) {
+	var b bytes.Buffer
+	l := New(&b, nil)
+	if n, err := l.Lines().Write([]byte("a line\n")); n != 7 || err != nil || b.String() != "a line\n" {
+		t.Errorf("Write = %d, %v with %q written, want all 7 octets", n, err, b.String())
+	}
+	full := errors.New("full")
+	told := 0
+	l = New(failing{full}, func(error) { told++ })
+	if n, err := l.Lines().Write([]byte("a line\n")); n != 0 || !errors.Is(err, full) || told != 0 {
+		t.Errorf("Write = %d, %v, the callback told %d times, want 0, full, 0", n, err, told)
+	}
+}
+
+// failing is a writer that takes nothing.
+type failing struct{ err error }
+
+func (f failing) Write([]byte) (int, error) { return 0, f.err }

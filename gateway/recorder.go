@@ -1,7 +1,9 @@
 package gateway
 
 import (
+	"io"
 	"net/http"
+	"os"
 
 	"github.com/rs/zerolog"
 
@@ -36,9 +38,21 @@ func (g *Gateway) openRecordings() error {
 	}
 	settings := g.config.Recordings.Store()
 	settings.Report = r.report
+	if g.config.Recordings.Lines != "" {
+		settings.Lines = g.lines()
+	}
 	store, err := record.Open(settings)
 	r.store = store
 	return err
+}
+
+// lines is standard output, for recordings that are shipped as log lines: through
+// the audit log if that is there too, so that no line is torn by another.
+func (g *Gateway) lines() io.Writer {
+	if g.config.Audit.Output == audit.Stdout {
+		return g.audit.Lines()
+	}
+	return audit.New(os.Stdout, nil).Lines()
 }
 
 // records reports whether any session may be recorded.
