@@ -94,6 +94,7 @@ func (b *bed) prepare(more settings) {
 	}
 	if cfg.Audit.Output == audit.Stdout {
 		b.gateway.audit = audit.New(b.audit, nil)
+		b.gateway.recorder.audit = b.gateway.audit
 		for _, backend := range b.gateway.backends {
 			backend.audit = b.gateway.audit
 		}

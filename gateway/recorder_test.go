@@ -1,0 +1,173 @@
+package gateway
+
+import (
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/spliceway/spliceway/record"
+)
+
+const execPath = "/api/v1/namespaces/shop/pods/web-1/exec?command=id&container=main&stdout=true&stderr=true"
+
+// websocketFields ask for an exec as kubectl does.
+var websocketFields = []string{
+	"Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13",
+	"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "Sec-WebSocket-Protocol: v5.channel.k8s.io",
+}
+
+// message is a WebSocket message of the API server on a channel.
+func message(channel byte, text string) string {
+	return "\x82" + string(rune(len(text)+1)) + string(rune(channel)) + text
+}
+
+// command is an exec that says a word and ends well.
+func command(word string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		conn, _, err := w.(http.Hijacker).Hijack()
+		if err != nil {
+			panic(err)
+		}
+		defer conn.Close()
+		io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"+
+			"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\nSec-WebSocket-Protocol: v5.channel.k8s.io\r\n\r\n"+
+			message(1, "")+message(1, word+"\n")+message(3, `{"metadata":{},"status":"Success"}`)+"\x88\x02\x03\xe8")
+	}
+}
+
+// recorded is the text of the only recording in a directory, and its metadata.
+func recorded(t *testing.T, dir string) (string, *record.Recording) {
+	t.Helper()
+	var all []*record.Recording
+	for r, err := range record.List(dir, record.Filter{}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, r)
+	}
+	if len(all) != 1 {
+		t.Fatalf("there are %d recordings, want one", len(all))
+	}
+	file, err := record.OpenFile(all[0].Path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	var text strings.Builder
+	for {
+		e, err := file.Next()
+		if err == io.EOF {
+			return text.String(), all[0]
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e.Code == 'o' {
+			text.Write(e.Text)
+		}
+	}
+}
+
+func TestRecordExec(t *testing.T) {
+	b := start(t, settings{"recordings": `{dir: rec, mode: strict, notice: "you are recorded"}`})
+	b.api.on(strings.Split(execPath, "?")[0], command("marker-7"))
+	n := b.open()
+	if a := n.ask(execPath, websocketFields...); a.status != http.StatusSwitchingProtocols {
+		t.Fatalf("the exec = %d %q, want 101", a.status, a.body)
+	}
+	seen, err := io.ReadAll(n.r)
+	if err != nil || !strings.Contains(string(seen), "marker-7") || !strings.Contains(string(seen), "you are recorded") {
+		t.Errorf("the client sees %q, %v, want the command's word and the notice", seen, err)
+	}
+	n.Close()
+	started := b.audit.one(t, "event", "session.started")
+	ended := b.audit.one(t, "event", "session.ended")
+	if started.text("pod") != "web-1" || started.text("mode") != "strict" || ended.text("recording") != "recorded" ||
+		started.text("session_id") == "" || started.text("session_id") != ended.text("session_id") {
+		t.Errorf("the session was told as\n%v\n%v", started, ended)
+	}
+	b.wantMetric(`streams_total{cluster="prod",outcome="recorded",protocol="websocket"}`, 1)
+	if err := b.stop(); err != nil {
+		t.Errorf("Run = %v", err)
+	}
+	dir := filepath.Join(b.dir, "rec")
+	text, r := recorded(t, dir)
+	if !strings.Contains(text, "marker-7") || !strings.Contains(text, "you are recorded") {
+		t.Errorf("the recording shows %q, want what the client saw", text)
+	}
+	if r.User != "ann@example.com" || r.Namespace != "shop" || r.Container != "main" || r.Exit == nil || *r.Exit != 0 || r.State != record.StateComplete {
+		t.Errorf("the recording is of %+v", r.Metadata)
+	}
+	key, err := record.ReadPublicKey(filepath.Join(dir, "seal.pub"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if v, err := record.Verify(r.Path, key); err != nil || !v.OK() {
+		t.Errorf("Verify = %v, %v", v, err)
+	}
+}
+
+// What can't be decoded is no session that strict mode lets begin, and one that
+// best-effort counts.
+func TestRecordUnreadableStream(t *testing.T) {
+	const path = "/api/v1/namespaces/shop/pods/web-1/exec"
+	b := start(t, settings{"recordings": `{dir: rec, mode: strict}`})
+	b.api.on(path, echo)
+	a := b.open().ask(path, "Connection: Upgrade", "Upgrade: SPDY/3.1")
+	if a.status != http.StatusForbidden || !strings.Contains(a.body, "sessions are recorded here") {
+		t.Errorf("the exec = %d %q, want 403 with a sentence", a.status, a.body)
+	}
+	b.wantMetric(`streams_total{cluster="prod",outcome="failed",protocol="spdy"}`, 1)
+
+	b = start(t, settings{"recordings": `{dir: rec, mode: best-effort}`})
+	b.api.on(path, echo)
+	n := b.open()
+	n.startStream(path)
+	n.wantEcho("unseen")
+	n.Close()
+	if e := b.audit.one(t, "event", "session.ended"); e.text("recording") != "failed" {
+		t.Errorf("the session ended as %v, want its recording failed", e)
+	}
+}
+
+func TestRecordWithoutStore(t *testing.T) {
+	for mode, want := range map[string]int{"strict": http.StatusServiceUnavailable, "best-effort": http.StatusSwitchingProtocols} {
+		t.Run(mode, func(t *testing.T) {
+			b := start(t, settings{"recordings": `{dir: rec, mode: ` + mode + `}`})
+			b.api.on(strings.Split(execPath, "?")[0], command("marker-8"))
+			if err := os.RemoveAll(filepath.Join(b.dir, "rec")); err != nil {
+				t.Fatal(err)
+			}
+			n := b.open()
+			a := n.ask(execPath, websocketFields...)
+			rest, _ := io.ReadAll(n.r)
+			n.Close()
+			if a.status != want || strings.Contains(string(rest), "marker-8") != (mode == "best-effort") {
+				t.Errorf("the exec = %d %q and then %q, want %d", a.status, a.body, rest, want)
+			}
+			if mode == "strict" && !strings.Contains(a.body, "can't be recorded") {
+				t.Errorf("the refusal is %q, want a sentence", a.body)
+			}
+			b.wantMetric(`streams_total{cluster="prod",outcome="failed",protocol="websocket"}`, 1)
+		})
+	}
+}
+
+// An exemption is by a named rule, and is counted.
+func TestRecordExempt(t *testing.T) {
+	b := start(t, settings{"recordings": `{dir: rec, mode: strict, rules: [{name: robots, users: ["ann@*"], mode: "off"}]}`})
+	b.api.on(strings.Split(execPath, "?")[0], command("marker-9"))
+	n := b.open()
+	n.ask(execPath, websocketFields...)
+	if seen, _ := io.ReadAll(n.r); !strings.Contains(string(seen), "marker-9") {
+		t.Errorf("the client sees %q", seen)
+	}
+	n.Close()
+	if e := b.audit.one(t, "event", "session.started"); e.text("mode") != "off" || e.text("rule") != "robots" {
+		t.Errorf("the session started as %v, want it exempt by the rule robots", e)
+	}
+	b.wantMetric(`streams_total{cluster="prod",outcome="exempt",protocol="websocket"}`, 1)
+}
