@@ -67,7 +67,7 @@ func TestHelpExamples(t *testing.T) {
 				err = command.ParseFlags(args)
 			}
 			if err == nil && command.Name() != "help" {
-				err = noArguments(command, command.Flags().Args())
+				err = command.ValidateArgs(command.Flags().Args())
 			}
 			if err == nil {
 				err = command.ValidateRequiredFlags()
