@@ -17,7 +17,7 @@ func TestExit(t *testing.T) {
 	}
 	typo := edited("typo.yaml", "audience: acme", "audiense: acme")
 	several := edited("several.yaml", `listen: "127.0.0.1:0"`, "listen: 8443\nlog: {level: loud}")
-	strict := edited("strict.yaml", `metrics:`, "recordings: {mode: strict, dir: .}\nmetrics:")
+	strict := edited("strict.yaml", `metrics:`, "recordings: {mode: strict}\nmetrics:")
 	noPair := edited("no-pair.yaml", "privateKeyFile: tls.key", "privateKeyFile: token")
 	noToken := edited("no-token.yaml", "bearerTokenFile: token", "bearerTokenFile: gone")
 	users := write(t, dir, "issuer.yaml", "issuer: i\naudience: a\nusers: [{name: ann}]\n")
@@ -58,8 +58,8 @@ func TestExit(t *testing.T) {
 		{"config-is-a-folder", []string{"check", "--config", dir}, 78, []string{"is a directory", "hint: give the name of a file"}},
 		{"misspelled-key", []string{"serve", "--config", typo}, 78, []string{"config: 1 problem", "typo.yaml:5:38", "audience"}},
 		{"several-problems", []string{"check", "--config", several}, 78, []string{"config: 2 problems", `write ":8443"`, `"loud" is unknown`}},
-		{"recording", []string{"serve", "--config", strict}, 78, []string{"recordings.mode is not off", "set it to off"}},
-		{"recording-checked", []string{"check", "--config", strict}, 78, []string{"recordings.mode is not off", "set it to off"}},
+		{"recording", []string{"serve", "--config", strict}, 78, []string{"recordings.dir"}},
+		{"recording-checked", []string{"check", "--config", strict}, 78, []string{"recordings.dir"}},
 		{"bad-pair", []string{"serve", "--config", noPair}, 78, []string{"tls.crt", "token", "hint: spliceway check"}},
 		{"bad-pair-checked", []string{"check", "--config", noPair}, 78, []string{"config: 1 problem", "no-pair.yaml:3:7", "tls.crt"}},
 		{"no-token", []string{"serve", "--config", noToken}, 78, []string{`preparing cluster "prod"`, "gone: no such file", "hint: spliceway check"}},
