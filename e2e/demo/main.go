@@ -92,6 +92,7 @@ func (d *demo) start(ctx context.Context) (err error) {
 	begun = time.Now()
 	config := stack.ForCluster(d.cluster)
 	config.Dir, config.Users = d.dir, []stack.User{user}
+	config.Recordings = fmt.Sprintf("{mode: strict, dir: %q, minFree: 0B}", d.recordings())
 	fmt.Fprintln(d.out, "building spliceway ...")
 	if config.Binary, err = stack.BuildBinary(ctx, d.dir); err != nil {
 		return err
@@ -111,6 +112,9 @@ func (d *demo) start(ctx context.Context) (err error) {
 	d.step(begun, "helper", "for %s, who has no Kubernetes credential", user.Name)
 	return nil
 }
+
+// recordings is the directory of the recorded sessions.
+func (d *demo) recordings() string { return filepath.Join(d.dir, "recordings") }
 
 // step tells that something is there, and how long that took.
 func (d *demo) step(begun time.Time, name, format string, args ...any) {

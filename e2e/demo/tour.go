@@ -8,9 +8,13 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"time"
+
+	"github.com/spliceway/spliceway/e2e/stack"
 )
 
-// tour runs kubectl through the gateway, and shows what the gateway wrote about it.
+// tour runs kubectl through the gateway, and shows what the gateway wrote and
+// recorded of it.
 func (d *demo) tour(ctx context.Context) error {
 	for _, stop := range []struct {
 		args []string
@@ -26,20 +30,70 @@ func (d *demo) tour(ctx context.Context) error {
 			return err
 		}
 	}
-	return d.showAudit()
+	if err := d.showAudit(); err != nil {
+		return err
+	}
+	return d.showRecordings(ctx)
 }
 
-// show runs one command and prints it with its output, as a terminal would.
+// show runs one command of kubectl.
 func (d *demo) show(ctx context.Context, args []string, fail bool) error {
-	fmt.Fprintf(d.out, "\n$ kubectl %s\n", quoted(args))
-	cmd := exec.CommandContext(ctx, d.cluster.Kubectl, args...)
+	return d.showProgram(ctx, "kubectl", d.cluster.Kubectl, args, fail)
+}
+
+// showProgram runs one command and prints it with its output, as a terminal would.
+func (d *demo) showProgram(ctx context.Context, name, program string, args []string, fail bool) error {
+	line := name + " " + strings.ReplaceAll(quoted(args), d.dir, "DIR")
+	fmt.Fprintf(d.out, "\n$ %s\n", line)
+	cmd := exec.CommandContext(ctx, program, args...)
 	cmd.Env = append(os.Environ(), "KUBECONFIG="+d.helper.Kubeconfig, "HOME="+d.dir)
 	cmd.Stdout, cmd.Stderr = d.out, d.out
 	err := cmd.Run()
 	if cmd.ProcessState == nil || (err != nil) != fail {
-		return fmt.Errorf("kubectl %s: exit %v; the gateway's log ends:\n%s", quoted(args), err, d.stack.Gateway.Tail(10))
+		return fmt.Errorf("%s: exit %v; the gateway's log ends:\n%s", line, err, d.stack.Gateway.Tail(10))
 	}
 	return nil
+}
+
+// showRecordings lists, plays and checks what was recorded: the exec.
+func (d *demo) showRecordings(ctx context.Context) error {
+	recording, err := d.waitRecorded(ctx)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(d.out, "\nWhat the gateway recorded of it, with nothing but the files in DIR = %s:\n", d.dir)
+	dir := d.recordings()
+	for _, args := range [][]string{
+		{"ls", "--dir", dir},
+		{"play", "--dir", dir, "--speed", "10", "--idle-limit", "1s", recording.ID},
+		{"verify", "--dir", dir, "--key", filepath.Join(dir, "seal.pub"), recording.ID},
+	} {
+		if err := d.showProgram(ctx, "spliceway", d.stack.Binary, append([]string{"sessions"}, args...), false); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// waitRecorded waits until the only recording has ended: kubectl may be gone a
+// moment before.
+func (d *demo) waitRecorded(ctx context.Context) (*stack.Recording, error) {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	for {
+		all, err := stack.Recordings(d.recordings())
+		switch {
+		case err != nil:
+			return nil, err
+		case len(all) == 1 && all[0].State == "complete":
+			return &all[0], nil
+		}
+		select {
+		case <-ctx.Done():
+			return nil, fmt.Errorf("%d recordings, want one that has ended: %w", len(all), ctx.Err())
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
 }
 
 // quoted writes arguments as one would type them.
@@ -81,6 +135,8 @@ func (d *demo) explain() {
 		"KUBECTL_DIR", filepath.Dir(d.cluster.Kubectl),
 		"AUDIT_FILE", d.stack.AuditFile,
 		"METRICS_URL", d.stack.MetricsURL,
+		"RECORDINGS", d.recordings(),
+		"SPLICEWAY", d.stack.Binary,
 		"DIR", d.dir,
 	).Replace(`
 Everything goes on running. In another terminal:
@@ -90,7 +146,10 @@ Everything goes on running. In another terminal:
   kubectl exec -it demo -- sh
   tail -f AUDIT_FILE
   curl METRICS_URL/metrics
+  SPLICEWAY sessions ls --dir RECORDINGS
 
+Every exec and attach is recorded in RECORDINGS; "sessions follow"
+shows one while it goes on, "sessions play" later.
 Configuration, keys and the log of each process are in DIR.
 Ctrl-C stops everything and removes that directory.
 `))

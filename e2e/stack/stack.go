@@ -48,6 +48,9 @@ type Config struct {
 	Issuer   string // URL of another issuer in place of our own, which is then not started; with its CA file:
 	IssuerCA string
 	Options  string // further YAML for the gateway's configuration
+
+	// Recordings is the value of the gateway's key recordings: a YAML flow mapping. Empty: nothing is recorded.
+	Recordings string
 }
 
 // ForCluster returns the part of a Config that a cluster decides.
@@ -185,8 +188,7 @@ clusters:
     server: {{.Server}}
     certificateAuthorityFile: {{.CAFile}}
     bearerTokenFile: {{.Token}}
-recordings:
-  mode: "off"
+recordings: {{or .Recordings "{mode: 'off'}"}}
 audit:
   output: {{.AuditFile}}
 log:
@@ -216,7 +218,7 @@ func (s *Stack) startGateway(ctx context.Context) error {
 		"Issuer": s.Issuer, "IssuerCA": s.IssuerCA, "Audience": Audience,
 		"Cluster": ClusterName, "Host": TargetHost, "Alias": Alias,
 		"Server": s.Server, "CAFile": s.CAFile, "Token": s.Token,
-		"AuditFile": s.AuditFile, "Options": s.Options,
+		"AuditFile": s.AuditFile, "Recordings": s.Recordings, "Options": s.Options,
 	})
 	if err != nil {
 		return err
