@@ -20,13 +20,17 @@ type decoded struct {
 	err   *httpparse.Error
 }
 
-// String writes down what does not depend on how the octets arrive: of a refused
-// body, what was kept before does.
-func (d *decoded) String() string {
-	if d.err != nil {
-		return fmt.Sprintf("refused: %+v", *d.err)
+// same tells whether both are the same, but for what does depend on how the octets
+// arrive: what of a refused body was kept before.
+func (d *decoded) same(other *decoded) bool {
+	if d.err != nil || other.err != nil {
+		return d.err != nil && other.err != nil && *d.err == *other.err
 	}
-	return fmt.Sprintf("kept %q of %d octets, done=%v", d.kept, d.taken, d.done)
+	return bytes.Equal(d.kept, other.kept) && d.taken == other.taken && d.done == other.done
+}
+
+func (d *decoded) String() string {
+	return fmt.Sprintf("kept %q of %d octets, done=%v, refused: %v", d.kept, d.taken, d.done, d.err)
 }
 
 // decodeChunks decodes a body that arrives in pieces.
@@ -68,7 +72,7 @@ func FuzzChunked(f *testing.F) {
 		}
 		whole := decodeChunks(t, response, trailer, body)
 		for pieces := range splits(body) {
-			if again := decodeChunks(t, response, trailer, pieces...); again.String() != whole.String() {
+			if again := decodeChunks(t, response, trailer, pieces...); !again.same(whole) {
 				t.Fatalf("%q is read as\n%v\nbut in %d pieces, the first of %d octets, as\n%v", body, whole, len(pieces), len(pieces[0]), again)
 			}
 		}
@@ -104,8 +108,8 @@ func sameChunks(t *testing.T, body []byte, got *decoded) {
 		if err == nil {
 			t.Fatalf("%q is not complete, but read by httputil as %q", body, want)
 		}
-		if !bytes.HasPrefix(body, got.kept) {
-			t.Fatalf("%q is kept of %q", got.kept, body)
+		if _, _, err := readChunks(got.kept); err == nil {
+			t.Fatalf("%q is kept of %q, and looks complete", got.kept, body)
 		}
 		return
 	}

@@ -75,13 +75,13 @@ func checkProblems(t *testing.T, text string, err error) {
 	if !errors.As(err, &refusal) || len(refusal.Problems) == 0 {
 		t.Fatalf("%q: %v", text, err)
 	}
-	if message := err.Error(); !utf8.ValidString(message) || strings.ContainsAny(message, "\x00\x1b\x7f") {
-		t.Fatalf("%q: unreadable: %q", text, message)
-	}
 	lines, last := strings.Count(text, "\n")+1, 0
 	for _, p := range refusal.Problems {
 		if p.Message == "" || p.Line < 0 || p.Line > lines+1 || p.Column < 0 || p.Line < last {
 			t.Fatalf("%q: line %d behind line %d of %d: %+v", text, p.Line, last, lines, p)
+		}
+		if said := p.Key + p.Message; !utf8.ValidString(said) || strings.ContainsFunc(said, func(r rune) bool { return r < ' ' || r == 0x7f }) {
+			t.Fatalf("%q: unreadable: %q", text, said)
 		}
 		last = p.Line
 	}
@@ -140,7 +140,7 @@ func configSeeds(tb testing.TB) (seeds []seed) {
 		seeds = append(seeds, seed{string(readFile(tb, file))})
 	}
 	for _, more := range []string{
-		"listen: [\":1\", \"[::1]:8443\"]\n", "timeouts: {idle: 1h30m, dial: 0.5s}\n", "limits: {head: 65536B, line: 8KiB, idleUpstream: 0}\n",
+		"listen: [\":1\", \"[::1]:8443\"]\n", "timeouts: {idle: 1h30m, dial: 0.5s, handshake: 1m30s, responseHead: 1h0m5s}\n", "limits: {head: 65536B, line: 8KiB, idleUpstream: 0}\n",
 		"recordings: {dir: \"re: c#\", mode: best-effort}\n", "recordings: {dir: rec}\n", "audit: {output: ./stdout}\n", "metrics: {listen: \"\"}\n",
 		"proxyProtocol: {trustedCIDRs: [10.0.0.0/8, \"fd00::/8\"]}\n", "drain: {timeout: 0s}\n", "log:\n  level: |-\n    info\n", "---\n...\n", "log: &a {}\n",
 		"audit: {output: \"~\"}\n", "audit: {output: \"\\x85\\u2028 a\"}\n", "audit:\n  output: >-\n    a\n    b\n", "log: !!map {}\n", "limits: {fields: 0x10}\n",

@@ -16,7 +16,7 @@ func FuzzConnect(f *testing.F) {
 		whole := checkPrefixes(t, stream, func(b []byte) parsed {
 			var req httpparse.Request
 			n, err := httpparse.ParseConnect(b, limitsOf(small), &req)
-			return parsed{n, requestText(&req), err}
+			return parsedRequest(n, err, &req)
 		})
 		if whole.err != nil {
 			return

@@ -87,12 +87,12 @@ func visible(m *message) http.Header {
 	for _, f := range m.header {
 		h.Add(string(f.Name), string(f.Value))
 	}
-	h.Del("Host")
-	h.Del("Transfer-Encoding")
-	if m.framing.Kind == httpparse.FramingChunked {
+	if h["Transfer-Encoding"] != nil { // also where no body follows, as in an answer to HEAD
 		h.Del("Trailer")
 	}
-	if m.close && m.status {
+	h.Del("Host")
+	h.Del("Transfer-Encoding")
+	if m.status && m.close {
 		h.Del("Connection")
 	}
 	if pragma := h["Pragma"]; len(pragma) > 0 && pragma[0] == "no-cache" && h["Cache-Control"] == nil {

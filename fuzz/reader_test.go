@@ -3,6 +3,7 @@ package fuzz
 import (
 	"bytes"
 	"fmt"
+	"reflect"
 	"strings"
 
 	"github.com/spliceway/spliceway/httpparse"
@@ -74,7 +75,16 @@ func readResponses(to *httpparse.Request, pieces ...[]byte) *reader {
 	return r
 }
 
-// String writes down everything that the reader is sure of.
+// same tells whether both readers are sure of the same.
+func (r *reader) same(other *reader) bool {
+	if !reflect.DeepEqual(r.messages, other.messages) || !reflect.DeepEqual(r.err, other.err) || r.ended != other.ended {
+		return false
+	}
+	// How much of a body that is refused was taken is a matter of chance.
+	return r.err != nil || r.taken == other.taken && (r.now == nil) == (other.now == nil)
+}
+
+// String writes down what the reader is sure of.
 func (r *reader) String() string {
 	var b strings.Builder
 	for i := range r.messages {
@@ -83,11 +93,7 @@ func (r *reader) String() string {
 	if r.now != nil {
 		fmt.Fprintf(&b, "incomplete: %s\n", r.now.line)
 	}
-	if r.err != nil { // how much of a refused body was taken is a matter of chance
-		fmt.Fprintf(&b, "refused: %+v", *r.err)
-	} else {
-		fmt.Fprintf(&b, "ended: %v, at %d", r.ended, r.taken)
-	}
+	fmt.Fprintf(&b, "refused: %v, ended: %v, at %d", r.err, r.ended, r.taken)
 	return b.String()
 }
 

@@ -15,7 +15,7 @@ func FuzzRequest(f *testing.F) {
 		whole := checkPrefixes(t, stream, func(b []byte) parsed {
 			var req httpparse.Request
 			n, err := httpparse.ParseRequest(b, limitsOf(small), &req)
-			return parsed{n, requestText(&req), err}
+			return parsedRequest(n, err, &req)
 		})
 		if whole.err == nil {
 			judgeRequest(t, stream, limitsOf(small))
@@ -56,6 +56,14 @@ func anyBody(f httpparse.Framing) []byte {
 		return make([]byte, f.Length)
 	}
 	return nil
+}
+
+// parsedRequest returns what became of a request. A refused one holds nothing.
+func parsedRequest(n int, err error, req *httpparse.Request) parsed {
+	if err != nil && req.Method == nil && len(req.Header) == 0 {
+		return parsed{n, "", err}
+	}
+	return parsed{n, requestText(req), err}
 }
 
 // requestText writes down all that is known of a request.

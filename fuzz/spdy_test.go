@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
+	"net/http"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -26,11 +29,11 @@ func FuzzSPDY(f *testing.F) {
 		turns := inTurns(client, server, schedule)
 		whole := readTurns(t, mode, turns, 1<<20)
 		for _, size := range []int{1, 2, 3, 7, 8, 9, 64} {
-			if again := readTurns(t, mode, turns, size); again.String() != whole.String() {
+			if again := readTurns(t, mode, turns, size); !again.same(whole) {
 				t.Fatalf("client %x, server %x, %x is read as\n%v\nbut in pieces of %d as\n%v", client, server, schedule, whole, size, again)
 			}
 		}
-		sameFrames(t, client, whole, spdy.Client)
+		checkLabels(t, mode, whole, sameFrames(t, client, whole, spdy.Client))
 		sameFrames(t, server, whole, spdy.Server)
 		conn := spdy.NewConn(mode, nil)
 		checkMemory(t, len(client)+len(server), func() {
@@ -76,11 +79,22 @@ func inTurns(client, server, schedule []byte) (turns []turn) {
 // dialogue is what decoders make of both directions.
 type dialogue struct {
 	frames   [2][]string // by peer, the data of each joined
-	complete [2]int      // octets of those
-	partial  [2][]byte   // data of a frame that is not complete
+	labels   [2][]spdy.Event
+	complete [2]int    // octets of those
+	partial  [2][]byte // data of a frame that is not complete
 	taken    [2]int
 	err      error // the first
 	ends     [2]error
+}
+
+// same tells whether both are the same, but for what does depend on how the octets
+// arrive: how many were taken of a refused frame.
+func (d *dialogue) same(other *dialogue) bool {
+	a, b := *d, *other
+	if a.err != nil {
+		a.taken, b.taken = [2]int{}, [2]int{}
+	}
+	return reflect.DeepEqual(a, b)
 }
 
 func (d *dialogue) String() string {
@@ -139,6 +153,7 @@ func (d *dialogue) add(who spdy.Peer, ev spdy.Event) {
 		return
 	}
 	d.frames[who] = append(d.frames[who], spdyText(ev, data))
+	d.labels[who] = append(d.labels[who], spdy.Event{Kind: ev.Kind, Stream: ev.Stream, Label: ev.Label, Port: ev.Port})
 	d.complete[who], d.partial[who] = d.taken[who], nil
 }
 
@@ -154,9 +169,11 @@ func spdyText(ev spdy.Event, data []byte) string {
 }
 
 // sameFrames wants that the library of the peers finds the same frames in what is
-// accepted. Where it refuses one, there is nobody who could take it for another.
-func sameFrames(t *testing.T, stream []byte, d *dialogue, who spdy.Peer) {
+// accepted. Where it refuses one, there is nobody who could take it for another. It
+// returns the streams that the library finds opened.
+func sameFrames(t *testing.T, stream []byte, d *dialogue, who spdy.Peer) (opened map[spdy.StreamID]http.Header) {
 	t.Helper()
+	opened = make(map[spdy.StreamID]http.Header)
 	accepted := stream[:d.complete[who]]
 	framer, err := peer.NewFramer(io.Discard, bytes.NewReader(accepted))
 	if err != nil {
@@ -166,7 +183,7 @@ func sameFrames(t *testing.T, stream []byte, d *dialogue, who spdy.Peer) {
 		frame, err := framer.ReadFrame()
 		var refusal *peer.Error
 		if errors.As(err, &refusal) && refusal.Err == peer.InvalidHeaderPresent {
-			return // the name of a field that HTTP has for one hop
+			return nil // the name of a field that HTTP has for one hop
 		}
 		if err != nil {
 			t.Fatalf("%x is read as %q, of which a peer refuses number %d: %v", accepted, d.frames[who], i, err)
@@ -174,9 +191,38 @@ func sameFrames(t *testing.T, stream []byte, d *dialogue, who spdy.Peer) {
 		if got := frameText(frame); got != want {
 			t.Fatalf("%x is read as\n%s\nby a peer as\n%s", accepted, want, got)
 		}
+		if syn, ok := frame.(*peer.SynStreamFrame); ok {
+			opened[spdy.StreamID(syn.StreamId)] = syn.Headers
+		}
 	}
 	if frame, err := framer.ReadFrame(); err != io.EOF {
 		t.Fatalf("%x: a peer finds one more frame: %v, %v", accepted, frame, err)
+	}
+	return opened
+}
+
+// checkLabels wants each frame of a stream to have the label that the stream was
+// opened with, or none if it is one of many and closed.
+func checkLabels(t *testing.T, mode spdy.Mode, d *dialogue, opened map[spdy.StreamID]http.Header) {
+	t.Helper()
+	if opened == nil {
+		return
+	}
+	for _, ev := range slices.Concat(d.labels[spdy.Client], d.labels[spdy.Server]) {
+		switch ev.Kind {
+		case spdy.Settings, spdy.WindowUpdate, spdy.Ping, spdy.GoAway:
+			continue
+		}
+		want := opened[ev.Stream].Get("streamtype")
+		if mode == spdy.PortForward && ev.Kind != spdy.Open && ev.Label == spdy.NoLabel {
+			want = spdy.NoLabel.String()
+		}
+		if ev.Label.String() != want {
+			t.Fatalf("%v of stream %d has the label %v, want %q", ev.Kind, ev.Stream, ev.Label, want)
+		}
+		if port := opened[ev.Stream].Get("port"); ev.Kind == spdy.Open && mode == spdy.PortForward && decimal(int64(ev.Port)) != port {
+			t.Fatalf("stream %d is for port %d, want %q", ev.Stream, ev.Port, port)
+		}
 	}
 }
 
@@ -232,24 +278,55 @@ type spdyStream struct {
 	RequestID  string `json:"requestid"`
 }
 
-// open returns the frames that open streams, as a peer writes them.
+// open returns the frames that open streams.
 func open(tb testing.TB, streams []spdyStream) []byte {
+	tb.Helper()
+	var frames []peer.Frame
+	for _, s := range streams {
+		header := map[string][]string{"streamtype": {s.StreamType}}
+		if s.Port != "" {
+			header["port"], header["requestid"] = []string{s.Port}, []string{s.RequestID}
+		}
+		frames = append(frames, &peer.SynStreamFrame{StreamId: peer.StreamId(s.ID), Headers: header})
+	}
+	return writeFrames(tb, frames...)
+}
+
+// writeFrames returns frames as a peer writes them first on its connection.
+func writeFrames(tb testing.TB, frames ...peer.Frame) []byte {
 	tb.Helper()
 	var out bytes.Buffer
 	framer, err := peer.NewFramer(&out, nil)
 	if err != nil {
 		tb.Fatal(err)
 	}
-	for _, s := range streams {
-		header := map[string][]string{"streamtype": {s.StreamType}}
-		if s.Port != "" {
-			header["port"], header["requestid"] = []string{s.Port}, []string{s.RequestID}
-		}
-		if err := framer.WriteFrame(&peer.SynStreamFrame{StreamId: peer.StreamId(s.ID), Headers: header}); err != nil {
+	for _, frame := range frames {
+		if err := framer.WriteFrame(frame); err != nil {
 			tb.Fatal(err)
 		}
 	}
 	return out.Bytes()
+}
+
+// farHeaders returns frames of which the last header block says again what stands
+// nearly a window in front of it.
+func farHeaders(tb testing.TB, window int) []byte {
+	tb.Helper()
+	random := rand.New(rand.NewPCG(1, 1))
+	text := func(n int) string {
+		b := make([]byte, n)
+		for i := range b {
+			b[i] = 'a' + byte(random.IntN(26))
+		}
+		return string(b)
+	}
+	again, filler := text(100), text(200)
+	frames := []peer.Frame{&peer.SynStreamFrame{StreamId: 1, Headers: map[string][]string{"streamtype": {"error"}, "x": {again}}}}
+	for ; window > 0; window -= 8000 {
+		frames = append(frames, &peer.HeadersFrame{StreamId: 1, Headers: map[string][]string{"x": {strings.Repeat(filler, min(window, 8000)/len(filler))}}})
+	}
+	frames = append(frames, &peer.HeadersFrame{StreamId: 1, Headers: map[string][]string{"x": {again}}})
+	return writeFrames(tb, frames...)
 }
 
 func spdySeeds(tb testing.TB) (seeds []seed) {
@@ -272,6 +349,9 @@ func spdySeeds(tb testing.TB) (seeds []seed) {
 		if len(sent[0])+len(sent[1]) <= longestSeed {
 			seeds = append(seeds, seed{c.Mode == "portforward", sent[spdy.Client], sent[spdy.Server], schedule})
 		}
+	}
+	for _, window := range []int{0, 30000, 32200, 32400, 40000} {
+		seeds = append(seeds, seed{false, farHeaders(tb, window), []byte{}, []byte{}})
 	}
 	return seeds
 }
