@@ -6,6 +6,7 @@ COMMIT   ?= $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 LDFLAGS   = -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
 E2E_FLAGS ?= -timeout 30m
 FUZZTIME ?= 30s
+PLAYER    = replay/player
 
 .DEFAULT_GOAL := help
 
@@ -14,8 +15,14 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: build
-build: ## build bin/spliceway, static
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/spliceway ./cmd/spliceway
+build: ## build bin/spliceway, static; with the player, if make player has fetched it
+	CGO_ENABLED=0 $(GO) build -trimpath $(if $(wildcard $(PLAYER)/*.js),-tags player) -ldflags '$(LDFLAGS)' -o bin/spliceway ./cmd/spliceway
+
+.PHONY: player
+player: ## fetch the asciinema player with npm, for sessions export --format html
+	@dir=$$(mktemp -d) && trap "rm -r $$dir" EXIT && mkdir -p $(PLAYER) && \
+		npm pack --silent --pack-destination $$dir asciinema-player@3.18.0 && tar -xzf $$dir/*.tgz -C $$dir && \
+		cp $$dir/package/dist/bundle/asciinema-player.min.js $$dir/package/dist/bundle/asciinema-player.css $$dir/package/LICENSE $(PLAYER)
 
 .PHONY: demo
 demo: ## start a real cluster, the gateway, issuer and helper; tour them with kubectl
