@@ -104,17 +104,33 @@ func subject(who *audit.Connection, namespace string) record.Subject {
 	return record.Subject{User: who.User, Groups: who.Groups, Namespace: namespace, Cluster: who.Cluster}
 }
 
-// admit refuses a request that runs a command without any stream that could be
-// recorded, for whom sessions have to be recorded.
-func (r *recorder) admit(caller *conn.Caller, _ *httpparse.Request, info *audit.RequestInfo) *conn.Error {
-	if !session.RunsCommand(info) {
+// admit refuses what must be recorded and can't be, before the API server hears of
+// it: behind an upgrade's 101 a command may already be running.
+func (r *recorder) admit(caller *conn.Caller, req *httpparse.Request, info *audit.RequestInfo) *conn.Error {
+	runs := session.RunsCommand(info)
+	if !runs && (req.Upgrade == httpparse.ProtocolNone || !mayBeShell(info)) {
 		return nil
 	}
-	if d := r.policy.Decide(subject(caller.Connection, "")); !d.Record() {
-		return nil
+	d := r.policy.Decide(subject(caller.Connection, string(info.Namespace)))
+	switch {
+	case !d.Record():
+	case runs:
+		return &conn.Error{Blame: audit.BlameClient, Status: http.StatusForbidden, Reason: "unrecordable",
+			Say: "a command that a kubelet runs without a stream can't be recorded; use kubectl exec"}
+	case d.Mode == record.Strict:
+		if err := r.store.Room(); err != nil {
+			return refusedStore(err)
+		}
 	}
-	return &conn.Error{Blame: audit.BlameClient, Status: http.StatusForbidden, Reason: "unrecordable",
-		Say: "a command that a kubelet runs without a stream can't be recorded; use kubectl exec"}
+	return nil
+}
+
+// mayBeShell reports whether an upgrade of this path begins a command, or joins
+// one, as far as a path can tell.
+func mayBeShell(info *audit.RequestInfo) bool {
+	kind := info.Stream()
+	return kind == audit.StreamExec || kind == audit.StreamAttach ||
+		kind == audit.StreamProxy && string(info.Resource) == "nodes"
 }
 
 // tap decides about a stream. The error refuses it before it has begun.

@@ -148,10 +148,19 @@ func TestRecordWithoutStore(t *testing.T) {
 			if a.status != want || strings.Contains(string(rest), "marker-8") != (mode == "best-effort") {
 				t.Errorf("the exec = %d %q and then %q, want %d", a.status, a.body, rest, want)
 			}
-			if mode == "strict" && !strings.Contains(a.body, "can't be recorded") {
+			if mode == "best-effort" {
+				b.wantMetric(`streams_total{cluster="prod",outcome="failed",protocol="websocket"}`, 1)
+				return
+			}
+			if !strings.Contains(a.body, "can't be recorded") {
 				t.Errorf("the refusal is %q, want a sentence", a.body)
 			}
-			b.wantMetric(`streams_total{cluster="prod",outcome="failed",protocol="websocket"}`, 1)
+			b.wantMetric(`refusals_total{reason="recorder"}`, 1)
+			for _, r := range b.api.requests() { // a command could be running behind it
+				if r.URL.Path == strings.Split(execPath, "?")[0] {
+					t.Errorf("the API server got %s, want nothing of it", r.URL)
+				}
+			}
 		})
 	}
 }
