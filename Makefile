@@ -21,7 +21,8 @@ build: ## build bin/spliceway, static; with the player, if make player has fetch
 .PHONY: player
 player: ## fetch the asciinema player with npm, for sessions export --format html
 	@dir=$$(mktemp -d) && trap "rm -r $$dir" EXIT && mkdir -p $(PLAYER) && \
-		npm pack --silent --pack-destination $$dir asciinema-player@3.18.0 && tar -xzf $$dir/*.tgz -C $$dir && \
+		npm pack --silent --pack-destination $$dir asciinema-player@3.18.0 && \
+		echo "18d9703510fae9209da9e26ce3d13c59f083b4abcff003a3bba958e03918a862  $$dir/asciinema-player-3.18.0.tgz" | sha256sum --quiet -c && tar -xzf $$dir/*.tgz -C $$dir && \
 		cp $$dir/package/dist/bundle/asciinema-player.min.js $$dir/package/dist/bundle/asciinema-player.css $$dir/package/LICENSE $(PLAYER)
 
 .PHONY: demo
