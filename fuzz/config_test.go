@@ -75,7 +75,8 @@ func checkProblems(t *testing.T, text string, err error) {
 	if !errors.As(err, &refusal) || len(refusal.Problems) == 0 {
 		t.Fatalf("%q: %v", text, err)
 	}
-	lines, last := strings.Count(text, "\n")+1, 0
+	// To YAML a carriage return alone ends a line too.
+	lines, last := strings.Count(strings.NewReplacer("\r\n", "\n", "\r", "\n").Replace(text), "\n")+1, 0
 	for _, p := range refusal.Problems {
 		if p.Message == "" || p.Line < 0 || p.Line > lines+1 || p.Column < 0 || p.Line < last {
 			t.Fatalf("%q: line %d behind line %d of %d: %+v", text, p.Line, last, lines, p)

@@ -92,7 +92,7 @@ func visible(m *message) http.Header {
 	}
 	h.Del("Host")
 	h.Del("Transfer-Encoding")
-	if m.status && m.close {
+	if m.status && optionsOf(m.header)["close"] {
 		h.Del("Connection")
 	}
 	if pragma := h["Pragma"]; len(pragma) > 0 && pragma[0] == "no-cache" && h["Cache-Control"] == nil {
