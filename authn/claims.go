@@ -101,7 +101,7 @@ func (c *Claims) Sign(kid string, key *ecdsa.PrivateKey) (string, error) {
 // ErrClaims.
 func (c *Claims) UnmarshalJSON(data []byte) error {
 	members := map[string]any{
-		"typ":      &c.Type,
+		"typ":      &typeMark{&c.Type},
 		"ver":      &c.Version,
 		"rnw":      &numericDate{&c.RenewAt},
 		"cpk":      &c.ClientKey,
@@ -175,6 +175,21 @@ func (p *PortClaim) UnmarshalJSON(data []byte) error {
 // numericDate decodes a NumericDate (RFC 7519, Section 2) with its bounds: the
 // library's own takes quoted numbers and overflows on large ones.
 type numericDate struct{ target **jwt.NumericDate }
+
+// typeMark is claim typ: empty means that it is absent, so one that is there and
+// empty would let the header decide.
+type typeMark struct{ target *string }
+
+// UnmarshalJSON reads a text that is not empty.
+func (m *typeMark) UnmarshalJSON(data []byte) error {
+	if err := json.Unmarshal(data, m.target); err != nil {
+		return err
+	}
+	if *m.target == "" {
+		return errors.New("typ is empty")
+	}
+	return nil
+}
 
 // endOfTime is the first second of the year 10000, where time.Time stops being
 // printable in RFC 3339.

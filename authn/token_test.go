@@ -233,6 +233,7 @@ func claimRefusals() []row {
 		{"ver-2", set("ver", "2"), ErrType},
 		{"ver-number", set("ver", 1), ErrClaims},
 		{"typ-other-in-claims", set("typ", "ACCESS"), ErrType},
+		{"typ-empty-in-claims", set("typ", ""), ErrClaims},
 		{"typ-lower-case-in-claims", set("typ", "gat"), ErrType},
 		{"cpk-number", set("cpk", 7), ErrClaims},
 		{"cpk-empty", set("cpk", ""), ErrClaims},
@@ -391,7 +392,7 @@ func TestVerifyRefusesWithoutTypeMarker(t *testing.T) {
 	}
 	for _, row := range []row{
 		{"newer-claim-typ-missing", func(d *draft) { delete(d.payload, "typ") }, ErrType},
-		{"newer-claim-typ-empty", func(d *draft) { d.payload["typ"] = "" }, ErrType},
+		{"newer-claim-typ-empty", func(d *draft) { d.payload["typ"] = "" }, ErrClaims},
 		{"newer-claim-typ-null", func(d *draft) { d.payload["typ"] = nil }, ErrClaims},
 	} {
 		t.Run(row.name, func(t *testing.T) {
