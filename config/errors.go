@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/goccy/go-yaml/token"
@@ -90,9 +91,18 @@ func (s *source) error(problems []Problem) *Error {
 
 const maxExcerpt = 100 // characters
 
+// visible keeps what can't change a terminal or the order of a text, rune for rune,
+// so that the caret stays where it belongs.
+func visible(r rune) rune {
+	if r == '\t' || unicode.IsPrint(r) {
+		return r
+	}
+	return '?'
+}
+
 // excerpt returns a line of the file with a caret below the column.
 func excerpt(line []byte, number, column int) string {
-	text := []rune(masked(string(bytes.TrimRight(line, "\r"))))
+	text := []rune(strings.Map(visible, masked(string(bytes.TrimRight(line, "\r")))))
 	if len(text) > maxExcerpt {
 		text = append(text[:maxExcerpt:maxExcerpt], '…')
 	}

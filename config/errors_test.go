@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files")
@@ -377,4 +378,26 @@ func FuzzParse(f *testing.F) {
 			t.Errorf("what is effective of %q does not load: %v\n%s", data, err, out)
 		}
 	})
+}
+
+// What is shown of a file can't speak to the terminal that it is shown on.
+func TestErrorsAreHarmless(t *testing.T) {
+	_, err := parse("test.yaml", "/", []byte("\"\x1b[31m\u202e\u0085key\": 1\n"))
+	if err == nil {
+		t.Fatal("parse took an unknown key")
+	}
+	for _, r := range err.Error() {
+		if r != '\n' && !unicode.IsPrint(r) {
+			t.Errorf("the message has %q:\n%q", r, err)
+		}
+	}
+}
+
+func TestCarriageReturnAlone(t *testing.T) {
+	if _, err := parse("test.yaml", "/", []byte("listen: \":1\"\rmetrics: {}\n")); err == nil || !strings.Contains(err.Error(), "carriage return") {
+		t.Errorf("parse = %v, want a word about the carriage return", err)
+	}
+	if _, err := parse("test.yaml", "/", []byte(strings.ReplaceAll(minimal, "\n", "\r\n"))); err != nil {
+		t.Errorf("parse of lines with CR LF = %v", err)
+	}
 }

@@ -67,6 +67,9 @@ func parseYAML(data []byte) (ast.Node, *Problem) {
 		return nil, &Problem{Message: "the file is not UTF-8 text"}
 	case bytes.IndexByte(data, 0) >= 0:
 		return nil, &Problem{Message: "the file is not text"}
+	case bytes.Count(data, []byte{'\r'}) != bytes.Count(data, []byte("\r\n")):
+		// YAML ends a line there and editors do not, so positions would mislead.
+		return nil, &Problem{Message: "the file has carriage returns without line feeds; end lines with line feeds"}
 	}
 	file, err := parser.ParseBytes(data, 0, parser.AllowDuplicateMapKey()) // the decoder finds them all
 	if err != nil {

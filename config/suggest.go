@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"unicode"
 )
 
 // keyHomes returns, for each key that exists anywhere, the groups that have it: ""
@@ -69,10 +70,10 @@ func unknownPath(path, name string) string {
 }
 
 func printable(r rune) rune {
-	if r < ' ' || r == 0x7f {
-		return '?'
+	if unicode.IsPrint(r) {
+		return r
 	}
-	return r
+	return '?'
 }
 
 // nearest returns the candidate that name is most likely a misspelling of: the
