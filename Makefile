@@ -45,10 +45,16 @@ race: ## package tests under the race detector, and the gates it can't run
 e2e: ## real kubectl through the real binaries to a real API server
 	cd e2e && $(GO) test $(E2E_FLAGS) ./...
 
+# Go before 1.27 can report the end of FUZZTIME as a failure (go.dev/issue/75804):
+# that one, and no other, is passed over.
 .PHONY: fuzz
-fuzz: ## all fuzz targets in turn, FUZZTIME=30s each
-	@for target in $$($(GO) test -list '^Fuzz' ./fuzz | grep '^Fuzz'); do \
-		$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) ./fuzz || exit 1; \
+fuzz: ## look for faults with every fuzz target, FUZZTIME=30s each
+	@mkdir -p bin; for target in $$($(GO) test -list '^Fuzz' ./fuzz | grep '^Fuzz'); do \
+		echo "== $$target"; \
+		$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 20x ./fuzz 2>&1 | tee bin/fuzz.log; \
+		if grep -q '^FAIL' bin/fuzz.log; then \
+			grep -q '^ *context deadline exceeded' bin/fuzz.log && ! grep -q 'Failing input\|failure while testing\|panic' bin/fuzz.log || exit 1; \
+		fi; \
 	done
 
 .PHONY: vet
