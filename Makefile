@@ -67,7 +67,7 @@ vet: ## gofmt, go vet and staticcheck, over all modules
 	cd e2e && $(GO) vet ./... && ../bin/staticcheck ./...
 
 .PHONY: bench
-bench: ## cost of a request and of an idle watch, beside a net/http reverse proxy
+bench: ## cost of every kind of work, beside the limit of TLS and a net/http reverse proxy
 	$(GO) run ./bench
 
 .PHONY: vuln

@@ -24,11 +24,13 @@ type lab struct {
 	caFile   string
 	front    keyPair // of the servers under test
 	upstream server
+	open     string // address of the upstream where requests need no credential
 }
 
 // server is a process that serves at a loopback address.
 type server struct {
 	*process
+	side    string // its name; of the upstream: empty
 	address string
 }
 
@@ -101,19 +103,25 @@ func (l *lab) startUpstream(ctx context.Context) error {
 	if l.front, err = ca.issue(l.dir, "front", targetHost); err != nil {
 		return err
 	}
-	pair, err := ca.issue(l.dir, "upstream", "upstream.bench.spliceway.test")
+	pair, err := ca.issue(l.dir, "upstream", upstreamHost)
 	if err != nil {
 		return err
 	}
 	if l.upstream.address, err = freeAddress(); err != nil {
 		return err
 	}
-	l.upstream.process, err = startProcess(l.dir, "upstream", l.self, "upstream", "-listen", l.upstream.address,
+	if l.open, err = freeAddress(); err != nil {
+		return err
+	}
+	l.upstream.process, err = startProcess(l.dir, "upstream", l.self, "upstream", "-listen", l.upstream.address, "-open", l.open,
 		"-cert", pair.cert, "-key", pair.key, "-bearer", l.bearer)
 	if err != nil {
 		return err
 	}
-	return l.upstream.waitReady(ctx, accepts(l.upstream.address))
+	if err := l.upstream.waitReady(ctx, accepts(l.upstream.address)); err != nil {
+		return err
+	}
+	return l.upstream.waitReady(ctx, accepts(l.open))
 }
 
 // gate is the way of the user through a server under test.

@@ -29,6 +29,7 @@ func main() {
 // processes of a measurement.
 var roles = map[string]func(ctx context.Context, args []string) error{
 	"upstream": runUpstream,
+	"relay":    runRelay,
 	"baseline": runBaseline,
 }
 
@@ -61,7 +62,7 @@ func measure(ctx context.Context, o *options, stdout, progress io.Writer) (err e
 	}
 	defer func() { err = errors.Join(err, l.close()) }()
 	for _, w := range o.works() {
-		samples, err := l.interleave(ctx, &w, o.rounds, progress)
+		samples, err := l.interleave(ctx, &w, o, progress)
 		if err != nil {
 			return fmt.Errorf("%s: %w", w.name, err)
 		}
@@ -72,5 +73,21 @@ func measure(ctx context.Context, o *options, stdout, progress io.Writer) (err e
 			return err
 		}
 	}
-	return r.print(stdout)
+	return r.print(stdout, committed(ctx, module))
 }
+
+// committed returns the last result that was committed; nil: there is none.
+func committed(ctx context.Context, module string) *report {
+	data, err := git(ctx, module, "show", "HEAD:"+resultsFolder+"/table.json")
+	if err != nil {
+		return nil
+	}
+	r, err := readReport([]byte(data))
+	if err != nil {
+		return nil // of an other form: it does not compare
+	}
+	return r
+}
+
+// resultsFolder has the last result, relative to the repository's root.
+const resultsFolder = "bench/results"

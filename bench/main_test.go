@@ -30,7 +30,8 @@ func TestRunReportsEveryWork(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
 	file := filepath.Join(t.TempDir(), "report.json")
 	var table, progress bytes.Buffer
-	args := []string{"-rounds", "2", "-requests", "40", "-tunnels", "1,3", "-watches", "64", "-json", file}
+	args := []string{"-rounds", "2", "-requests", "40", "-tunnels", "1,3", "-watches", "64",
+		"-only", "^request|^watch/state=idle", "-json", file}
 	if err := run(t.Context(), args, &table, &progress); err != nil {
 		t.Fatal(err)
 	}
@@ -53,8 +54,13 @@ func TestRunReportsEveryWork(t *testing.T) {
 		if !strings.Contains(table.String(), work.Title) {
 			t.Errorf("%q is not in the table:\n%s", work.Title, &table)
 		}
-		for _, s := range []summary{work.Gateway, work.Baseline, work.Ratio} {
-			checkSummary(t, work.Name, s)
+		if len(work.Sides) != len(sides) || len(work.Ratios) != len(sides)-1 {
+			t.Errorf("%s: %d sides and %d ratios, want those of %d sides", work.Name, len(work.Sides), len(work.Ratios), len(sides))
+		}
+		for _, from := range []map[string]summary{work.Sides, work.Ratios} {
+			for _, s := range from {
+				checkSummary(t, work.Name, s)
+			}
 		}
 	}
 	if got.Machine.Cores == 0 || got.Machine.Go == "" || got.Machine.Commit == "" {
@@ -78,7 +84,7 @@ func checkSummary(t *testing.T, name string, s summary) {
 func TestParseOptionsRefuses(t *testing.T) {
 	for _, args := range []string{
 		"-rounds=0", "-rounds=-1", "-requests=0", "-requests=100000000", "-watches=0", "-watches=1e3",
-		"-tunnels=", "-tunnels=0", "-tunnels=1,", "-tunnels=1,100000", "-only=(", "-only=nothing", "gateway",
+		"-tunnels=", "-tunnels=0", "-tunnels=1,", "-tunnels=1,100000", "-only=(", "-only=nothing", "-sides=nobody", "gateway",
 	} {
 		var stderr bytes.Buffer
 		if o, err := parseOptions([]string{args}, &stderr); err == nil || stderr.Len() == 0 {
@@ -92,11 +98,11 @@ func TestParseOptionsChoosesWorks(t *testing.T) {
 		args []string
 		want int
 	}{
-		{nil, 3},
-		{[]string{"-tunnels=1,2,4"}, 4},
-		{[]string{"-only=^watch"}, 1},
-		{[]string{"-only=tunnels=1$"}, 1},
-		{[]string{"-only=tunnels=1"}, 2},
+		{[]string{"-only=^request"}, 3},
+		{[]string{"-only=^request", "-tunnels=1,2,4,8"}, 4},
+		{[]string{"-only=^watch/state=idle"}, 1},
+		{[]string{"-only=size=4KiB/tunnels=1$"}, 1},
+		{[]string{"-only=size=4KiB/tunnels=1"}, 2},
 	} {
 		o, err := parseOptions(row.args, os.Stderr)
 		if err != nil {

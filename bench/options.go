@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -29,18 +30,20 @@ type options struct {
 	tunnels  []int // a work for each
 	watches  int
 	only     *regexp.Regexp
+	sides    *regexp.Regexp
 	json     string // file; empty: none
 }
 
 func parseOptions(args []string, stderr io.Writer) (*options, error) {
-	o := &options{tunnels: []int{1, 16}, only: regexp.MustCompile("")}
+	o := &options{tunnels: []int{1, 2, 16}, only: regexp.MustCompile(""), sides: regexp.MustCompile("")}
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.SetOutput(stderr)
-	flags.IntVar(&o.rounds, "rounds", 5, "samples of each side, `N`")
+	flags.IntVar(&o.rounds, "rounds", 3, "samples of each side, `N`")
 	flags.IntVar(&o.requests, "requests", 4000, "requests of one sample, `N`")
 	flags.IntVar(&o.watches, "watches", 512, "idle watch tunnels of one sample, `N`")
-	flags.Func("tunnels", "tunnels that share the requests, `N,N,...` (default 1,16)", o.setTunnels)
-	flags.Func("only", "measure only works whose name matches `REGEXP`", o.setOnly)
+	flags.Func("tunnels", "tunnels that share the requests, `N,N,...` (default 1,2,16)", o.setTunnels)
+	flags.Func("only", "measure only works whose name matches `REGEXP`", setPattern(&o.only))
+	flags.Func("sides", "measure only sides whose name matches `REGEXP`: gateway, relay, batching, baseline", setPattern(&o.sides))
 	flags.StringVar(&o.json, "json", "", "write every sample to `FILE`")
 	if err := flags.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
@@ -67,10 +70,15 @@ func (o *options) setTunnels(list string) error {
 	return nil
 }
 
-func (o *options) setOnly(expression string) (err error) {
-	o.only, err = regexp.Compile(expression)
-	return err
+func setPattern(to **regexp.Regexp) func(string) error {
+	return func(expression string) (err error) {
+		*to, err = regexp.Compile(expression)
+		return err
+	}
 }
+
+// asks reports whether a side is to be measured.
+func (o *options) asks(side string) bool { return o.sides.MatchString(side) }
 
 func (o *options) check(rest []string) error {
 	for _, n := range []struct {
@@ -90,6 +98,8 @@ func (o *options) check(rest []string) error {
 		return fmt.Errorf("unknown argument %q", rest[0])
 	case len(o.works()) == 0:
 		return errors.New("-only matches no work")
+	case !slices.ContainsFunc(sides, func(s side) bool { return o.asks(s.name) }):
+		return errors.New("-sides matches no side")
 	}
 	return nil
 }
@@ -100,7 +110,7 @@ func (o *options) works() []work {
 	for _, tunnels := range o.tunnels {
 		all = append(all, requestWork(tunnels, o.requests))
 	}
-	all = append(all, watchWork(o.watches))
+	all = append(all, downloadWork(codingLength), downloadWork(codingChunked), uploadWork(), watchWork(o.watches))
 	for _, w := range all {
 		if o.only.MatchString(w.name) {
 			chosen = append(chosen, w)

@@ -20,12 +20,20 @@ type report struct {
 
 // result is one line of the table.
 type result struct {
-	Name     string  `json:"name"`
-	Title    string  `json:"title"`
-	Unit     string  `json:"unit"`
-	Gateway  summary `json:"gateway"`
-	Baseline summary `json:"baseline"`
-	Ratio    summary `json:"ratio"` // gateway to baseline, of the samples of one round
+	Name   string             `json:"name"` // of the work; with :FIGURE where it has several
+	Title  string             `json:"title"`
+	Unit   string             `json:"unit"`
+	Sides  map[string]summary `json:"sides"`
+	Ratios map[string]summary `json:"ratios"` // gateway to each other side, of the samples of one round
+	Goals  []verdict          `json:"goals,omitempty"`
+}
+
+// verdict is a goal and what came of it.
+type verdict struct {
+	Of    string  `json:"of"` // a side, or "better relay"; empty: the goal is absolute
+	Most  float64 `json:"most"`
+	Value float64 `json:"value"`
+	Met   bool    `json:"met"`
 }
 
 // summary is a quantity over all rounds.
@@ -47,18 +55,53 @@ func summarize(samples []float64) summary {
 	}
 }
 
-// add adds the samples of a work, by side and round.
-func (r *report) add(w *work, samples [2][]float64) {
-	ratios := make([]float64, len(samples[0]))
-	for i := range ratios {
-		ratios[i] = samples[0][i] / samples[1][i]
+// add adds the figures of a work.
+func (r *report) add(w *work, all samples) {
+	for i, f := range w.figures {
+		line := result{
+			Name: w.name, Title: f.title, Unit: f.unit,
+			Sides: map[string]summary{}, Ratios: map[string]summary{},
+		}
+		if f.name != "" {
+			line.Name += ":" + f.name
+		}
+		for side, values := range all {
+			line.Sides[side] = summarize(values[i])
+			if own := all[sideGateway]; own != nil && side != sideGateway {
+				line.Ratios[side] = summarize(ratios(own[i], values[i]))
+			}
+		}
+		for _, g := range f.goals {
+			line.judge(g)
+		}
+		r.Works = append(r.Works, line)
 	}
-	r.Works = append(r.Works, result{
-		Name: w.name, Title: w.title, Unit: w.unit,
-		Gateway:  summarize(samples[0]),
-		Baseline: summarize(samples[1]),
-		Ratio:    summarize(ratios),
-	})
+}
+
+// ratios divides by rounds, so that a machine that becomes slower does not count.
+func ratios(a, b []float64) []float64 {
+	r := make([]float64, len(a))
+	for i := range r {
+		r[i] = a[i] / b[i]
+	}
+	return r
+}
+
+// judge adds a verdict, if what it is about was measured.
+func (r *result) judge(g goal) {
+	from, key := r.Ratios, g.of
+	switch g.of {
+	case "":
+		from, key = r.Sides, sideGateway
+	case better:
+		key = sideRelay
+		if r.Ratios[sideBatching].Median > r.Ratios[sideRelay].Median {
+			key = sideBatching // the gateway looks worse beside it
+		}
+	}
+	if s, measured := from[key]; measured {
+		r.Goals = append(r.Goals, verdict{Of: g.of, Most: g.most, Value: s.Median, Met: s.Median <= g.most})
+	}
 }
 
 func (r *report) writeJSON(file string) error {
@@ -69,20 +112,103 @@ func (r *report) writeJSON(file string) error {
 	return os.WriteFile(file, append(data, '\n'), 0o644)
 }
 
-// print writes the table.
-func (r *report) print(w io.Writer) error {
+func readReport(data []byte) (*report, error) {
+	r := &report{}
+	if err := json.Unmarshal(data, r); err != nil {
+		return nil, fmt.Errorf("reading report: %w", err)
+	}
+	return r, nil
+}
+
+// find returns a line of an earlier report; nil: it has none of this name.
+func (r *report) find(name string) *result {
+	if r == nil {
+		return nil
+	}
+	if i := slices.IndexFunc(r.Works, func(w result) bool { return w.Name == name }); i >= 0 {
+		return &r.Works[i]
+	}
+	return nil
+}
+
+// print writes the table. An earlier report, if there is one, gives the last
+// column.
+func (r *report) print(w io.Writer, earlier *report) error {
 	fmt.Fprintf(w, "%s\n", &r.Machine)
-	fmt.Fprintf(w, "median (least - most) of %d rounds; a round has %d requests or %d tunnels; ratio: gateway to baseline\n\n",
-		r.Rounds, r.Requests, r.Watches)
-	table := tabwriter.NewWriter(w, 0, 0, 3, ' ', 0)
-	fmt.Fprintf(table, "work\t\t%s\t%s\tratio\n", sides[0].name, sides[1].name)
-	for _, work := range r.Works {
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", work.Title, work.Unit,
-			work.Gateway.text(1), work.Baseline.text(1), work.Ratio.text(2))
+	fmt.Fprintf(w, "median (least-most) of %d rounds; ratios are gateway to the other, of one round\n", r.Rounds)
+	if earlier != nil {
+		fmt.Fprintf(w, "before: the last committed result, of commit %s\n", earlier.Machine.Commit)
+	}
+	fmt.Fprintln(w)
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprint(table, "work\tunit")
+	for _, s := range sides {
+		fmt.Fprintf(table, "\t%s", s.name)
+	}
+	for _, s := range sides[1:] {
+		fmt.Fprintf(table, "\t/%s", s.name)
+	}
+	fmt.Fprint(table, "\tgoal\tbefore\n")
+	for _, line := range r.Works {
+		line.print(table, earlier.find(line.Name))
 	}
 	return table.Flush()
 }
 
-func (s *summary) text(digits int) string {
-	return fmt.Sprintf("%.*f (%.*f - %.*f)", digits, s.Median, digits, s.Least, digits, s.Most)
+func (r *result) print(table io.Writer, before *result) {
+	fmt.Fprintf(table, "%s\t%s", r.Title, r.Unit)
+	for _, s := range sides {
+		fmt.Fprintf(table, "\t%s", cell(r.Sides, s.name))
+	}
+	for _, s := range sides[1:] {
+		fmt.Fprintf(table, "\t%s", cell(r.Ratios, s.name))
+	}
+	goals := "-"
+	for i, g := range r.Goals {
+		if i == 0 {
+			goals = g.String()
+		} else {
+			goals += ", " + g.String()
+		}
+	}
+	fmt.Fprintf(table, "\t%s\t%s\n", goals, r.change(before))
+}
+
+// change tells a ratio of before: to the relay, or to the baseline where there is
+// none. Other figures of two runs do not compare.
+func (r *result) change(before *result) string {
+	if before == nil {
+		return "-"
+	}
+	for _, side := range []string{sideRelay, sideBaseline} {
+		then, had := before.Ratios[side]
+		now, has := r.Ratios[side]
+		if had && has {
+			return fmt.Sprintf("/%s %.2f -> %.2f", side, then.Median, now.Median)
+		}
+	}
+	return "-"
+}
+
+func (v verdict) String() string {
+	word := "missed"
+	if v.Met {
+		word = "met"
+	}
+	if v.Of == "" {
+		return fmt.Sprintf("<= %g: %s", v.Most, word)
+	}
+	return fmt.Sprintf("<= %g %s: %s", v.Most, v.Of, word)
+}
+
+func cell(from map[string]summary, side string) string {
+	s, measured := from[side]
+	if !measured {
+		return "-"
+	}
+	digits := 1
+	if s.Most < 10 {
+		digits = 2
+	}
+	return fmt.Sprintf("%.*f (%.*f-%.*f)", digits, s.Median, digits, s.Least, digits, s.Most)
 }

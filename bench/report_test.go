@@ -31,16 +31,19 @@ func TestSummarize(t *testing.T) {
 // A machine that becomes slower from round to round does not move the ratio,
 // because it is taken within rounds.
 func TestReportRatioIsOfRounds(t *testing.T) {
-	var r report
-	r.add(&work{name: "w", title: "a work", unit: "µs"}, [2][]float64{{10, 20, 40}, {20, 40, 80}})
-	if got := r.Works[0].Ratio; got.Least != 0.5 || got.Most != 0.5 {
+	var r, before report
+	w := &work{name: "w", figures: []figure{{title: "a work", unit: "µs", goals: []goal{{sideRelay, 0.4}, {"", 30}, {sideBatching, 1}}}}}
+	r.add(w, samples{sideGateway: {{10, 20, 40}}, sideRelay: {{20, 40, 80}}})
+	before.add(w, samples{sideGateway: {{1}}, sideRelay: {{4}}})
+	if got := r.Works[0].Ratios[sideRelay]; got.Least != 0.5 || got.Most != 0.5 {
 		t.Errorf("ratio = %+v, want 0.5 in each round", got)
 	}
 	var out bytes.Buffer
-	if err := r.print(&out); err != nil {
+	if err := r.print(&out, &before); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"a work", "µs", "20.0 (10.0 - 40.0)", "40.0 (20.0 - 80.0)", "0.50 (0.50 - 0.50)"} {
+	for _, want := range []string{"a work", "µs", "20.0 (10.0-40.0)", "40.0 (20.0-80.0)", "0.50 (0.50-0.50)",
+		"<= 0.4 relay: missed, <= 30: met", "/relay 0.25 -> 0.50"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("%q is not in the table:\n%s", want, &out)
 		}
@@ -54,5 +57,25 @@ func TestCPUModel(t *testing.T) {
 	}
 	if got := cpuModel([]byte("processor: 0\n")); got != "" {
 		t.Errorf("cpuModel without a model = %q", got)
+	}
+}
+
+func TestGoalIsTheBetterRelay(t *testing.T) {
+	for _, row := range []struct{ relay, batching, want float64 }{{2, 4, 0.5}, {4, 2, 0.5}, {2, 2, 0.5}} {
+		var r report
+		r.add(&work{name: "w", figures: []figure{{goals: []goal{{better, 0.5}}}}},
+			samples{sideGateway: {{1}}, sideRelay: {{row.relay}}, sideBatching: {{row.batching}}})
+		got := r.Works[0].Goals
+		if len(got) != 1 || got[0].Value != row.want || !got[0].Met {
+			t.Errorf("relays %g and %g: %+v, want %g, met", row.relay, row.batching, got, row.want)
+		}
+	}
+}
+
+func TestFiguresOfOneWorkHaveNames(t *testing.T) {
+	var r report
+	r.add(&work{name: "w", figures: []figure{{name: "cpu"}, {name: "p99"}}}, samples{sideGateway: {{1, 2}, {3, 4}}})
+	if len(r.Works) != 2 || r.Works[0].Name != "w:cpu" || r.Works[1].Name != "w:p99" || r.Works[1].Sides[sideGateway].Median != 3.5 {
+		t.Errorf("works = %+v", r.Works)
 	}
 }

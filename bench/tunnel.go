@@ -6,12 +6,9 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"errors"
 	"fmt"
 	"io"
 	"net"
-	"net/http"
-	"strconv"
 
 	"github.com/spliceway/spliceway/authn"
 )
@@ -28,7 +25,8 @@ type gate struct {
 type tunnel struct {
 	conn *tls.Conn // inner
 	buf  []byte
-	stop func() bool // ends the watch over the context
+	in   *bufio.Reader // over conn, made when it is first needed; empty between answers
+	stop func() bool   // ends the watch over the context
 }
 
 // answerRoom is enough for the small answer with all that a proxy may add.
@@ -125,111 +123,4 @@ func because(ctx context.Context, err error) error {
 func (t *tunnel) close() {
 	t.stop()
 	t.conn.NetConn().(*tls.Conn).NetConn().Close() // no farewell: some thousand are closed at once
-}
-
-// requestHead is what kubectl sends, about.
-func requestHead(path string) []byte {
-	return []byte("GET " + path + " HTTP/1.1\r\n" +
-		"Host: " + target + "\r\n" +
-		"User-Agent: kubectl/v1.36.3 (linux/amd64) kubernetes/0000000\r\n" +
-		"Accept: application/json;as=Table;v=v1;g=meta.k8s.io,application/json;as=Table;v=v1beta1;g=meta.k8s.io,application/json\r\n" +
-		"Accept-Encoding: gzip\r\n" +
-		"Kubectl-Command: kubectl get\r\n" +
-		"Kubectl-Session: 5b6bd34b-6f57-4e1b-a3c5-1d2f2d0f8d53\r\n" +
-		"\r\n")
-}
-
-var (
-	smallRequest = requestHead(smallPath)
-	watchRequest = requestHead(watchPath)
-
-	okLine = []byte("HTTP/1.1 200 ")
-)
-
-// get does one small request and compares the answer.
-func (t *tunnel) get() error {
-	if _, err := t.conn.Write(smallRequest); err != nil {
-		return err
-	}
-	return t.readSmall()
-}
-
-var (
-	errTooLong  = errors.New("answer is too long")
-	errBody     = errors.New("answer has not the body that was sent")
-	errNoLength = errors.New("answer has no Content-Length")
-)
-
-// readSmall reads one answer with a length, and nothing more.
-func (t *tunnel) readSmall() (err error) {
-	n, head := 0, 0 // octets that are there; of the head, when it is complete
-	for head == 0 {
-		if n, err = t.more(n); err != nil {
-			return err
-		}
-		head = headEnd(t.buf[:n])
-	}
-	length, err := checkHead(t.buf[:head])
-	if err != nil {
-		return err
-	}
-	for n < head+length {
-		if n, err = t.more(n); err != nil {
-			return err
-		}
-	}
-	if !bytes.Equal(t.buf[head:n], smallBody) {
-		return errBody
-	}
-	return nil
-}
-
-// more reads on behind the first n octets of the buffer.
-func (t *tunnel) more(n int) (int, error) {
-	if n == len(t.buf) {
-		return n, errTooLong
-	}
-	m, err := t.conn.Read(t.buf[n:])
-	if m > 0 {
-		err = nil // it comes again
-	}
-	return n + m, err
-}
-
-// checkHead returns the length of the body.
-func checkHead(head []byte) (int, error) {
-	if !bytes.HasPrefix(head, okLine) {
-		return 0, refusedError(head)
-	}
-	for rest := head; len(rest) > 0; {
-		var line []byte
-		line, rest, _ = bytes.Cut(rest, []byte("\r\n"))
-		name, value, _ := bytes.Cut(line, []byte(":"))
-		if bytes.EqualFold(name, []byte("Content-Length")) {
-			return strconv.Atoi(string(bytes.TrimSpace(value)))
-		}
-	}
-	return 0, errNoLength
-}
-
-// watch begins a watch and reads its first event. Nothing comes after that.
-func (t *tunnel) watch() error {
-	if _, err := t.conn.Write(watchRequest); err != nil {
-		return err
-	}
-	answer, err := http.ReadResponse(bufio.NewReader(t.conn), nil)
-	if err != nil {
-		return err
-	}
-	if answer.StatusCode != http.StatusOK {
-		return fmt.Errorf("answered %q", answer.Status)
-	}
-	event := make([]byte, len(watchEvent))
-	if _, err := io.ReadFull(answer.Body, event); err != nil {
-		return err
-	}
-	if !bytes.Equal(event, watchEvent) {
-		return errBody
-	}
-	return nil
 }

@@ -4,19 +4,25 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
-	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"net"
 	"strings"
-	"sync"
 	"sync/atomic"
 )
 
 const (
 	smallPath = "/api/v1/namespaces/default/configmaps/settings"
 	watchPath = "/api/v1/namespaces/default/pods?watch=true"
+
+	// These are followed by parameters: size, in octets, and coding.
+	downloadPath = "/api/v1/namespaces/default/secrets?"
+	uploadPath   = "/api/v1/namespaces/default/secrets?"
+
+	codingLength  = "length"
+	codingChunked = "chunked"
+
+	upstreamHost = "upstream.bench.spliceway.test" // in its certificate
 
 	smallSize = 4 << 10 // octets of the body
 )
@@ -45,12 +51,13 @@ func smallObject() []byte {
 	return []byte(head + strings.Repeat("x", smallSize-len(head)-len(tail)) + tail)
 }
 
-// upstream is the API server of a run. It understands two requests, and costs as
-// little as it can: they are told apart by their first octets.
+// upstream is the API server of a run. It costs as little as it can: requests are
+// told apart by their first octets.
 type upstream struct {
 	tls      *tls.Config
-	required [][]byte // lines, with CRLF before and after, that each head must have
+	required [][]byte // lines, with CRLF before and after, that each head must have; none: all heads are taken
 
+	accepted atomic.Int64 // connections
 	answered atomic.Int64 // requests
 }
 
@@ -73,66 +80,60 @@ func (u *upstream) require(name, value string) {
 // serve answers until ctx is done, and then returns when all connections are
 // closed.
 func (u *upstream) serve(ctx context.Context, l net.Listener) error {
-	defer context.AfterFunc(ctx, func() { l.Close() })()
-	var conns sync.WaitGroup
-	defer conns.Wait()
-	for {
-		c, err := l.Accept()
-		if err != nil {
-			if ctx.Err() != nil {
-				return nil
-			}
-			return err
-		}
-		conns.Go(func() { u.serveConn(ctx, c) })
-	}
+	return serveConns(ctx, l, func(raw net.Conn) {
+		u.accepted.Add(1)
+		u.serveConn(raw)
+	})
 }
 
-// serveConn ends with the client, with ctx, or when what comes is not a head.
-func (u *upstream) serveConn(ctx context.Context, raw net.Conn) {
-	defer raw.Close()
-	defer context.AfterFunc(ctx, func() { raw.Close() })()
-	c := tls.Server(raw, u.tls)
-	buf := make([]byte, 8<<10)
+// serveConn ends with the client or when what comes is not understood.
+func (u *upstream) serveConn(raw net.Conn) {
+	p := &peer{Conn: tls.Server(raw, u.tls), buf: make([]byte, 8<<10)}
 	for {
-		head, err := readHead(c, buf)
+		head, err := p.head()
 		if err != nil {
 			return
 		}
-		answer := u.answer(head)
-		if _, err := c.Write(answer); err != nil {
+		if err := u.answer(p, head); err != nil {
 			return
 		}
 		u.answered.Add(1)
-		if bytes.HasPrefix(head, watchLine) {
-			io.Copy(io.Discard, c) // silent until the watcher goes away
-			return
-		}
 	}
 }
 
 var (
-	smallLine = []byte("GET " + smallPath + " ")
-	watchLine = []byte("GET " + watchPath + " ")
+	smallLine    = []byte("GET " + smallPath + " ")
+	watchLine    = []byte("GET " + watchPath)
+	downloadLine = []byte("GET " + downloadPath)
+	uploadLine   = []byte("POST " + uploadPath)
 )
 
-// answer returns what a request gets.
-func (u *upstream) answer(head []byte) []byte {
+// answer does what a request asks for. An error ends the connection.
+func (u *upstream) answer(p *peer, head []byte) (err error) {
 	switch {
 	case !u.allowed(head):
-		return refusal
+		_, err = p.Write(refusal)
 	case bytes.HasPrefix(head, smallLine):
-		return smallAnswer
+		_, err = p.Write(smallAnswer)
 	case bytes.HasPrefix(head, watchLine):
-		return watchAnswer
+		err = p.watch()
+	case bytes.HasPrefix(head, downloadLine):
+		err = p.download(head)
+	case bytes.HasPrefix(head, uploadLine):
+		err = p.upload(head)
+	default:
+		_, err = p.Write(refusal)
 	}
-	return refusal
+	return err
 }
 
 // impersonate begins the lines that say who acts.
 var impersonate = []byte("\r\nImpersonate-")
 
 func (u *upstream) allowed(head []byte) bool {
+	if len(u.required) == 0 {
+		return true
+	}
 	for _, line := range u.required {
 		if bytes.Count(head, line) != 1 {
 			return false
@@ -141,42 +142,13 @@ func (u *upstream) allowed(head []byte) bool {
 	return bytes.Count(head, impersonate) == 1+len(userGroups)
 }
 
-var errNotOneHead = errors.New("not one head without a body")
-
-// headEnd returns the length of the head that p begins with, with its empty line;
-// 0: it is not complete.
-func headEnd(p []byte) int {
-	const end = "\r\n\r\n"
-	if at := bytes.Index(p, []byte(end)); at >= 0 {
-		return at + len(end)
-	}
-	return 0
-}
-
-// readHead reads one head into buf, including its empty line. Nothing may follow
-// it.
-func readHead(r io.Reader, buf []byte) ([]byte, error) {
-	for n := 0; n < len(buf); {
-		m, err := r.Read(buf[n:])
-		n += m
-		switch end := headEnd(buf[:n]); {
-		case end == n && n > 0:
-			return buf[:n], nil
-		case end > 0:
-			return nil, errNotOneHead
-		case err != nil:
-			return nil, err
-		}
-	}
-	return nil, errNotOneHead
-}
-
 // runUpstream is the subcommand.
 func runUpstream(ctx context.Context, args []string) error {
-	var listen, bearer string
+	var listen, open, bearer string
 	var pair keyPair
 	flags := flag.NewFlagSet("bench upstream", flag.ContinueOnError)
 	flags.StringVar(&listen, "listen", "", "`ADDRESS`")
+	flags.StringVar(&open, "open", "", "`ADDRESS` where requests need no credential, for the relays")
 	flags.StringVar(&pair.cert, "cert", "", "`FILE`")
 	flags.StringVar(&pair.key, "key", "", "`FILE`")
 	flags.StringVar(&bearer, "bearer", "", "`TOKEN` that requests must have")
@@ -187,9 +159,19 @@ func runUpstream(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	l, err := net.Listen("tcp", listen)
-	if err != nil {
-		return err
+	err = each(ctx, 2, func(going context.Context, i int) error {
+		u, address := newUpstream(config, bearer), listen
+		if i == 1 {
+			u, address = &upstream{tls: config}, open
+		}
+		l, err := net.Listen("tcp", address)
+		if err != nil {
+			return err
+		}
+		return u.serve(going, l)
+	})
+	if ctx.Err() != nil {
+		return nil // it was told to end
 	}
-	return newUpstream(config, bearer).serve(ctx, l)
+	return err
 }

@@ -5,21 +5,41 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 )
 
-// work is one line of the table.
+// work is a job that all sides do, and what is measured of it.
 type work struct {
-	name  string // subject/key=value/...
+	name     string // subject/key=value/...; stable, results are compared by it
+	figures  []figure
+	sides    []string // that do it; nil: all
+	recorded bool     // the gateway records; the others never do
+
+	// sample measures a server that has just been started. It returns a value for
+	// each figure.
+	sample func(ctx context.Context, l *lab, s *server) ([]float64, error)
+}
+
+// figure is a line of the table.
+type figure struct {
+	name  string // of the figure within its work; empty: the only one
 	title string
 	unit  string
-	// sample measures a server that has just been started.
-	sample func(ctx context.Context, l *lab, s *server) (float64, error)
+	goals []goal
 }
+
+// goal is the most that a figure may be.
+type goal struct {
+	of   string // a side: the goal is a ratio; better: to the better of the relays; empty: it is absolute
+	most float64
+}
+
+const better = "better relay"
 
 const (
 	// sampleTimeout ends a sample that hangs.
-	sampleTimeout = 2 * time.Minute
+	sampleTimeout = 4 * time.Minute
 
 	// warmUp is how many requests go before those that are measured: connections
 	// are then pooled, buffers grown, and the collector has run.
@@ -30,74 +50,68 @@ const (
 	afterwards = 50 * time.Millisecond
 )
 
-// interleave takes samples of a work, by side and round.
-func (l *lab) interleave(ctx context.Context, w *work, rounds int, progress io.Writer) (samples [2][]float64, err error) {
-	for round := range rounds {
-		fmt.Fprintf(progress, "%s: round %d of %d\n", w.name, round+1, rounds)
+// samples are the values of a work: by side, figure and round.
+type samples map[string][][]float64
+
+// done reports whether a side does the work.
+func (w *work) done(side string) bool { return w.sides == nil || slices.Contains(w.sides, side) }
+
+// interleave takes samples of a work.
+func (l *lab) interleave(ctx context.Context, w *work, o *options, progress io.Writer) (samples, error) {
+	all := samples{}
+	for round := range o.rounds {
+		fmt.Fprintf(progress, "%s: round %d of %d\n", w.name, round+1, o.rounds)
 		for turn := range sides {
-			i := (round + turn) % len(sides)
-			sample, err := l.sample(ctx, w, &sides[i])
-			if err != nil {
-				return samples, fmt.Errorf("%s: %w", sides[i].name, err)
+			s := &sides[(round+turn)%len(sides)]
+			if !w.done(s.name) || !o.asks(s.name) {
+				continue
 			}
-			samples[i] = append(samples[i], sample)
+			values, err := l.sample(ctx, w, s)
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", s.name, err)
+			}
+			all.add(s.name, values)
 		}
 	}
-	return samples, nil
+	return all, nil
 }
 
-func (l *lab) sample(ctx context.Context, w *work, s *side) (_ float64, err error) {
+func (s samples) add(side string, values []float64) {
+	if s[side] == nil {
+		s[side] = make([][]float64, len(values))
+	}
+	for i, v := range values {
+		s[side][i] = append(s[side][i], v)
+	}
+}
+
+func (l *lab) sample(ctx context.Context, w *work, s *side) (_ []float64, err error) {
 	ctx, cancel := context.WithTimeout(ctx, sampleTimeout)
 	defer cancel()
-	running, err := l.serve(ctx, s)
+	running, err := l.serve(ctx, s, w)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	defer func() { err = errors.Join(err, running.stop()) }()
-	figure, err := w.sample(ctx, l, running)
+	values, err := w.sample(ctx, l, running)
 	if err != nil {
-		return 0, fmt.Errorf("%w; the log of %s ends:\n%s", err, s.name, running.tail())
+		return nil, fmt.Errorf("%w; the log of %s ends:\n%s", err, s.name, running.tail())
 	}
-	return figure, nil
+	return values, nil
 }
 
-// requestWork is the CPU time of a request with a small answer.
-func requestWork(tunnels, requests int) work {
-	plural := "s"
-	if tunnels == 1 {
-		plural = ""
-	}
-	return work{
-		name:  fmt.Sprintf("request/size=4KiB/tunnels=%d", tunnels),
-		title: fmt.Sprintf("CPU time of a GET, 4 KiB, %d tunnel%s", tunnels, plural),
-		unit:  "µs",
-		sample: func(ctx context.Context, l *lab, s *server) (float64, error) {
-			return requestCost(ctx, l, s, tunnels, requests)
-		},
-	}
-}
-
-func requestCost(ctx context.Context, l *lab, s *server, n, requests int) (float64, error) {
-	tunnels, err := l.gate(s).openAll(ctx, n, (*tunnel).get)
-	defer closeAll(tunnels)
-	if err != nil {
-		return 0, err
-	}
-	if err := closedLoop(ctx, tunnels, warmUp); err != nil {
-		return 0, err
-	}
+// spent returns the CPU time that a server uses while do runs, and until it has
+// done what it does behind the last answer.
+func spent(ctx context.Context, s *server, do func() error) (time.Duration, error) {
 	before, err := settledTime(ctx, s.pid())
 	if err != nil {
 		return 0, err
 	}
-	if err := closedLoop(ctx, tunnels, requests); err != nil {
+	if err := do(); err != nil {
 		return 0, err
 	}
 	after, err := settledTime(ctx, s.pid())
-	if err != nil {
-		return 0, err
-	}
-	return float64((after - before).Nanoseconds()) / 1e3 / float64(requests), nil
+	return after - before, err
 }
 
 func settledTime(ctx context.Context, pid int) (time.Duration, error) {
@@ -106,75 +120,6 @@ func settledTime(ctx context.Context, pid int) (time.Duration, error) {
 	}
 	return cpuTime(pid)
 }
-
-// watchWork is the memory of a tunnel with a silent watch.
-func watchWork(watches int) work {
-	return work{
-		name:  "watch/state=idle",
-		title: fmt.Sprintf("memory of an idle watch tunnel, of %d", watches),
-		unit:  "KiB",
-		sample: func(ctx context.Context, l *lab, s *server) (float64, error) {
-			return watchMemory(ctx, l, s, watches)
-		},
-	}
-}
-
-func watchMemory(ctx context.Context, l *lab, s *server, n int) (float64, error) {
-	first, err := l.gate(s).openAll(ctx, 1, (*tunnel).watch) // so that code and pools are there
-	defer closeAll(first)
-	if err != nil {
-		return 0, err
-	}
-	before, err := settledMemory(ctx, s.pid())
-	if err != nil {
-		return 0, err
-	}
-	tunnels, err := l.gate(s).openAll(ctx, n, (*tunnel).watch)
-	defer closeAll(tunnels)
-	if err != nil {
-		return 0, err
-	}
-	after, err := settledMemory(ctx, s.pid())
-	if err != nil {
-		return 0, err
-	}
-	if after <= before {
-		return 0, errNoGrowth
-	}
-	return float64(after-before) / 1024 / float64(n), nil
-}
-
-var errNoGrowth = errors.New("memory did not grow: too few watches for a figure")
-
-// Memory is settled when it has not changed by more than a hundredth between
-// looks, several times in a row, or after the longest wait.
-const (
-	lookInterval = 100 * time.Millisecond
-	steadyLooks  = 5
-	mostLooks    = 50
-)
-
-// settledMemory waits until a process has done what it does behind events, and
-// returns its anonymous memory.
-func settledMemory(ctx context.Context, pid int) (int64, error) {
-	var last int64
-	for looks, steady := 0, 0; looks < mostLooks && steady < steadyLooks; looks++ {
-		if err := pause(ctx, lookInterval); err != nil {
-			return 0, err
-		}
-		now, err := anonymousMemory(pid)
-		if err != nil {
-			return 0, err
-		}
-		if steady++; abs(now-last) > last/100 {
-			steady = 0
-		}
-		last = now
-	}
-	return last, nil
-}
-
-func abs(n int64) int64 { return max(n, -n) }
 
 func pause(ctx context.Context, d time.Duration) error {
 	select {
