@@ -24,7 +24,7 @@ func (m *Mux) Serve(ctx context.Context, ln net.Listener) error {
 	for {
 		// Before Accept, so that what is beyond the limit stays in the
 		// kernel and costs us neither a file nor memory.
-		if !m.reserve(ctx) {
+		if !m.slots.take(ctx, m.sayFull) {
 			return nil
 		}
 		conn, err := ln.Accept()
@@ -36,7 +36,7 @@ func (m *Mux) Serve(ctx context.Context, ln net.Listener) error {
 			}
 			conn.Close()
 		}
-		<-m.slots
+		m.slots.free()
 		switch {
 		case err == nil || ctx.Err() != nil:
 			return nil
@@ -50,22 +50,6 @@ func (m *Mux) Serve(ctx context.Context, ln net.Listener) error {
 	}
 }
 
-// reserve takes a slot for the next connection, waiting for one to be free.
-func (m *Mux) reserve(ctx context.Context) bool {
-	select {
-	case m.slots <- struct{}{}:
-		return true
-	default:
-	}
-	m.sayFull()
-	select {
-	case m.slots <- struct{}{}:
-		return true
-	case <-ctx.Done():
-		return false
-	}
-}
-
 // fullSilence is the least time between two log lines about the limit: at it,
 // every connection would be worth one.
 const fullSilence = time.Minute
@@ -75,17 +59,19 @@ func (m *Mux) sayFull() {
 	defer m.mu.Unlock()
 	if now := time.Now(); m.fullSaid.IsZero() || now.Sub(m.fullSaid) >= fullSilence {
 		m.fullSaid = now
-		m.cfg.Log.Warn().Int("limit", m.cfg.MaxConnections).Msg("connection limit reached")
+		cfg := m.cfg.Load()
+		cfg.Log.Warn().Int("limit", cfg.MaxConnections).Msg("connection limit reached")
 	}
 }
 
 // acceptFailed logs the first failure of a run.
 func (m *Mux) acceptFailed(ln net.Listener, err error, first bool) {
-	if m.cfg.AcceptFailed != nil {
-		m.cfg.AcceptFailed(err)
+	cfg := m.cfg.Load()
+	if cfg.AcceptFailed != nil {
+		cfg.AcceptFailed(err)
 	}
 	if first {
-		m.cfg.Log.Error().Err(err).Stringer("local_addr", ln.Addr()).Msg("accepting connections fails, trying again")
+		cfg.Log.Error().Err(err).Stringer("local_addr", ln.Addr()).Msg("accepting connections fails, trying again")
 	}
 }
 

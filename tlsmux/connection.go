@@ -16,6 +16,7 @@ import (
 // runs serve, which owns all its fields.
 type connection struct {
 	mux     *Mux
+	cfg     *Config // immutable
 	attempt *Attempt
 
 	raw   net.Conn
@@ -51,7 +52,7 @@ func (c *connection) recover() {
 	c.raw.Close()
 	c.linger = false
 	c.outer, c.inner = nil, nil
-	c.mux.cfg.Log.Error().
+	c.cfg.Log.Error().
 		Str("conn_id", c.attempt.ID).
 		Stringer("remote_addr", c.attempt.RemoteAddr).
 		Str("state", string(c.phase)).
@@ -69,7 +70,7 @@ func (c *connection) open(ctx context.Context) (Handler, *Tunnel) {
 	watch := context.AfterFunc(ctx, func() { c.raw.SetDeadline(time.Unix(1, 0)) })
 	defer watch()
 
-	if c.mux.cfg.trusts(c.attempt.Peer) && !c.run(PhaseProxyHeader, c.proxyHeader) {
+	if c.cfg.trusts(c.attempt.Peer) && !c.run(PhaseProxyHeader, c.proxyHeader) {
 		return nil, nil
 	}
 	if !c.run(PhaseOuterTLS, c.outerHandshake) {
@@ -126,10 +127,10 @@ func (c *connection) enter(phase Phase) {
 }
 
 func (c *connection) leave(result Result, status int, err error) {
-	if c.mux.cfg.Observe == nil {
+	if c.cfg.Observe == nil {
 		return
 	}
-	c.mux.cfg.Observe(c.attempt, Outcome{
+	c.cfg.Observe(c.attempt, Outcome{
 		Phase:  c.phase,
 		Result: result,
 		Status: status,
@@ -148,7 +149,7 @@ func (c *connection) limit(d time.Duration) error {
 }
 
 func (c *connection) proxyHeader() error {
-	if err := c.limit(c.mux.cfg.ProxyTimeout); err != nil {
+	if err := c.limit(c.cfg.ProxyTimeout); err != nil {
 		return err
 	}
 	client, ahead, err := readProxyHeader(c.raw)
@@ -164,7 +165,7 @@ func (c *connection) proxyHeader() error {
 
 func (c *connection) outerHandshake() error {
 	// For this phase and the next.
-	if err := c.limit(c.mux.cfg.HandshakeTimeout); err != nil {
+	if err := c.limit(c.cfg.HandshakeTimeout); err != nil {
 		return err
 	}
 	conn := c.raw
@@ -181,7 +182,7 @@ func (c *connection) outerHandshake() error {
 
 func (c *connection) readConnect() (connect *Connect, ahead []byte, err error) {
 	var req httpparse.Request
-	if ahead, err = readHead(c.outer, &c.mux.cfg.HeadLimits, &req); err != nil {
+	if ahead, err = readHead(c.outer, &c.cfg.HeadLimits, &req); err != nil {
 		return nil, nil, fmt.Errorf("reading the CONNECT head: %w", err)
 	}
 	state := c.outer.ConnectionState()
@@ -190,9 +191,9 @@ func (c *connection) readConnect() (connect *Connect, ahead []byte, err error) {
 }
 
 func (c *connection) authenticate(ctx context.Context, connect *Connect) (Handler, error) {
-	ctx, cancel := context.WithTimeout(ctx, c.mux.cfg.AuthenticateTimeout)
+	ctx, cancel := context.WithTimeout(ctx, c.cfg.AuthenticateTimeout)
 	defer cancel()
-	handler, err := c.mux.cfg.Authenticate(ctx, connect)
+	handler, err := c.cfg.Authenticate(ctx, connect)
 	if err == nil && handler == nil {
 		panic("tlsmux: Authenticate returned neither a handler nor an error")
 	}
@@ -202,7 +203,7 @@ func (c *connection) authenticate(ctx context.Context, connect *Connect) (Handle
 // innerHandshake confirms the CONNECT and does the second handshake. On
 // success no deadline is left and watch does nothing any more.
 func (c *connection) innerHandshake(ahead []byte, watch func() bool) error {
-	if err := c.limit(c.mux.cfg.InnerTimeout); err != nil {
+	if err := c.limit(c.cfg.InnerTimeout); err != nil {
 		return err
 	}
 	if _, err := io.WriteString(c.outer, replyEstablished); err != nil {

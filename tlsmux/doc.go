@@ -26,6 +26,10 @@
 // Octets that came behind the CONNECT head, even in the same TLS record,
 // belong to the tunnel and are the first that the inner handshake reads.
 //
+// [Mux.Configure] puts another configuration in force while connections are
+// open. Each keeps the one that it began with, but for its certificate, which is
+// that of the moment of its handshakes.
+//
 // A panic, of the handler or of a hook, ends its own connection, is logged
 // with its stack and observed as [ResultPanic].
 //

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -22,10 +23,10 @@ var ErrShutdown = errors.New("tlsmux: shut down")
 // A Mux makes tunnels of the connections of any number of listeners. All
 // methods may be called concurrently.
 type Mux struct {
-	cfg          Config
-	outer, inner *tls.Config
+	cfg          atomic.Pointer[Config] // complete; a connection keeps the one that it began with
+	outer, inner *tls.Config            // for all configurations, so that session tickets stay good
 
-	slots chan struct{} // one element for each connection, open or about to be accepted
+	slots slots
 
 	accepting context.Context // ends with Shutdown
 	stop      context.CancelFunc
@@ -41,20 +42,16 @@ type Mux struct {
 
 // New returns a Mux that serves nothing yet. Its error is of the Config.
 func New(cfg Config) (*Mux, error) {
-	if err := cfg.complete(); err != nil {
+	m := &Mux{drained: make(chan struct{})}
+	if err := m.Configure(cfg); err != nil {
 		return nil, err
-	}
-	m := &Mux{
-		cfg:     cfg,
-		slots:   make(chan struct{}, cfg.MaxConnections),
-		drained: make(chan struct{}),
 	}
 	m.accepting, m.stop = context.WithCancel(context.Background())
 	m.abort, m.abortAll = context.WithCancelCause(context.Background())
 	m.outer = &tls.Config{
 		MinVersion:     tls.VersionTLS13,
 		MaxVersion:     tls.VersionTLS13,
-		GetCertificate: cfg.Certificates,
+		GetCertificate: m.outerCertificate,
 
 		DynamicRecordSizingDisabled: true,
 	}
@@ -74,15 +71,32 @@ func New(cfg Config) (*Mux, error) {
 	return m, nil
 }
 
+// Configure puts another configuration in force for the connections that are
+// accepted from now on; the others go on with theirs. If it leaves less room
+// than is taken, no connection is accepted until enough have ended. With an
+// error nothing has changed.
+func (m *Mux) Configure(cfg Config) error {
+	if err := cfg.complete(); err != nil {
+		return err
+	}
+	m.cfg.Store(&cfg)
+	m.slots.resize(cfg.MaxConnections)
+	return nil
+}
+
+func (m *Mux) outerCertificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+	return m.cfg.Load().Certificates(hello)
+}
+
 // innerCertificate makes the host of the CONNECT the server name of a client
 // that sends none.
 func (m *Mux) innerCertificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 	if hello.ServerName != "" {
-		return m.cfg.Certificates(hello)
+		return m.cfg.Load().Certificates(hello)
 	}
 	named := *hello
 	named.ServerName = hello.Conn.(*aheadConn).host
-	return m.cfg.Certificates(&named)
+	return m.cfg.Load().Certificates(&named)
 }
 
 // Connections returns how many connections are being opened or served.
@@ -104,6 +118,7 @@ func (m *Mux) start(conn net.Conn) bool {
 	peer := addrPort(conn.RemoteAddr())
 	c := &connection{
 		mux:     m,
+		cfg:     m.cfg.Load(),
 		attempt: &Attempt{ID: newID(), Started: time.Now(), Peer: peer, RemoteAddr: peer},
 		raw:     conn,
 	}
@@ -113,7 +128,7 @@ func (m *Mux) start(conn net.Conn) bool {
 
 // end undoes start.
 func (m *Mux) end() {
-	<-m.slots
+	m.slots.free()
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.open--
@@ -144,7 +159,7 @@ func (m *Mux) Shutdown(ctx context.Context) error {
 	case <-ctx.Done():
 	}
 	m.abortAll(ErrShutdown)
-	grace := time.NewTimer(m.cfg.ShutdownGrace)
+	grace := time.NewTimer(m.cfg.Load().ShutdownGrace)
 	defer grace.Stop()
 	select {
 	case <-m.drained:
