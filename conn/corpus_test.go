@@ -2,93 +2,31 @@ package conn
 
 import (
 	"bufio"
-	"encoding/json"
 	"io"
 	"net/http"
-	"os"
-	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/spliceway/spliceway/internal/wirecase"
 )
 
 // The wire cases of httpparse, through a running connection. What is complete and
 // what it says is judged by net/http, not by the parser that is under test.
 
-// wireCase is one stream of octets and what has to become of it. See
-// httpparse/testdata.
-type wireCase struct {
-	Name, Why       string
-	Method, Upgrade string // of the request that a response answers
-	Text            string
-	Parts           []struct {
-		Text  string
-		Times int
-	}
-	Expect    string
-	Status    []int
-	EndsEarly bool `json:"ends_early"`
-	Framing   string
-	Body      string
-	Consumed  int
-	Messages  int
-	Rest      string `json:"rest_expect"`
-	Early     bool   `json:"early_data"`
-	Forward   struct {
-		Without []string `json:"must_not_contain"`
-	}
+// wireCase is a case with what conn makes of it.
+type wireCase struct{ *wirecase.Case }
 
-	family string
-}
-
-func (w *wireCase) accepted() bool { return w.Expect == "accept" }
-
-// wireCases returns the cases of the files whose names begin with prefix.
-func wireCases(t *testing.T, prefix string) []*wireCase {
+// wireCases returns the cases of the families whose names begin with prefix.
+func wireCases(t *testing.T, prefix string) []wireCase {
 	t.Helper()
-	files, err := filepath.Glob("../httpparse/testdata/" + prefix + "*.json")
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no wire cases: %v", err)
-	}
-	var all []*wireCase
-	for _, file := range files {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var cases []*wireCase
-		if err := json.Unmarshal(text, &cases); err != nil {
-			t.Fatalf("%s: %v", file, err)
-		}
-		for _, w := range cases {
-			w.family = strings.TrimSuffix(filepath.Base(file), ".json")
-		}
-		all = append(all, cases...)
+	var all []wireCase
+	for _, c := range wirecase.Load(t, "../httpparse/testdata", prefix) {
+		all = append(all, wireCase{c})
 	}
 	return all
-}
-
-// stream returns the octets of the case.
-func (w *wireCase) stream(t *testing.T) string {
-	t.Helper()
-	stream := unescape(t, w.Text)
-	for _, part := range w.Parts {
-		stream += strings.Repeat(unescape(t, part.Text), part.Times)
-	}
-	return stream
-}
-
-// unescape reads \r, \n, \t, \\ and \xHH.
-func unescape(t *testing.T, text string) string {
-	t.Helper()
-	s, err := strconv.Unquote(`"` + strings.ReplaceAll(text, `"`, `\"`) + `"`)
-	if err != nil {
-		t.Fatalf("unescape(%q): %v", text, err)
-	}
-	return s
 }
 
 // ways returns the stream whole, octet by octet (in larger pieces if it is
@@ -127,8 +65,8 @@ func TestCorpusRequests(t *testing.T) {
 	count := 0
 	for _, w := range wireCases(t, "req-") {
 		count++
-		t.Run(w.family+"/"+w.Name, func(t *testing.T) {
-			stream := w.stream(t)
+		t.Run(w.Family+"/"+w.Name, func(t *testing.T) {
+			stream := w.Stream(t)
 			var whole string
 			for i, pieces := range ways(stream) {
 				synctest.Test(t, func(t *testing.T) {
@@ -137,10 +75,10 @@ func TestCorpusRequests(t *testing.T) {
 					heard := w.request(s, pieces)
 					if i == 0 {
 						whole = heard
-						if !w.accepted() && !w.EndsEarly && len(stream) <= smallBuffer && heard != "" {
+						if !w.Accepted() && !w.EndsEarly && len(stream) <= smallBuffer && heard != "" {
 							t.Errorf("%s: the API server hears %q of a request that was refused in one piece", w.Why, heard)
 						}
-					} else if w.accepted() && heard != whole {
+					} else if w.Accepted() && heard != whole {
 						t.Errorf("%s: in %d pieces the API server hears %q, but at once %q", w.Why, len(pieces), heard, whole)
 					}
 					s.hangUp()
@@ -159,13 +97,13 @@ func TestCorpusRequests(t *testing.T) {
 
 // request gives the pieces to the gateway and judges what becomes of them. It
 // returns what the API server has heard.
-func (w *wireCase) request(s *site, pieces []string) string {
+func (w wireCase) request(s *site, pieces []string) string {
 	c := s.connect()
 	feed(c.peer, pieces)
 	server := &answering{site: s, upgrade: w.Early}
 	server.run()
 	answer := c.heard()
-	if w.accepted() {
+	if w.Accepted() {
 		w.judgeAccepted(s.t, c, server, answer)
 		return server.heard
 	}
@@ -181,7 +119,7 @@ func (w *wireCase) request(s *site, pieces []string) string {
 }
 
 // judgeRefusal wants one of the listed statuses and the end, or the end alone.
-func (w *wireCase) judgeRefusal(s *site, c *client, answer string) {
+func (w wireCase) judgeRefusal(s *site, c *client, answer string) {
 	s.t.Helper()
 	if answer == "" { // it waits for more, which does not come
 		c.CloseWrite()
@@ -199,20 +137,20 @@ func (w *wireCase) judgeRefusal(s *site, c *client, answer string) {
 }
 
 // judgeAccepted wants the requests to have arrived, the first as the case says.
-func (w *wireCase) judgeAccepted(t *testing.T, c *client, server *answering, answer string) {
+func (w wireCase) judgeAccepted(t *testing.T, c *client, server *answering, answer string) {
 	t.Helper()
 	if server.messages != w.Messages {
 		t.Errorf("%s: the API server hears %d complete requests, want %d: %q", w.Why, server.messages, w.Messages, server.heard)
 		return
 	}
 	if w.Early {
-		if early := w.stream(t)[w.Consumed:]; server.tunnel != early {
+		if early := w.Stream(t)[w.Consumed:]; server.tunnel != early {
 			t.Errorf("%s: the tunnel begins with %q, want %q", w.Why, server.tunnel, early)
 		}
 		return
 	}
 	raw := server.first
-	if w.family == "req-trailers" { // the head may say what the trailer must not
+	if w.Family == "req-trailers" { // the head may say what the trailer must not
 		_, raw, _ = strings.Cut(raw, "\r\n\r\n")
 	}
 	for _, s := range w.Forward.Without {
@@ -220,7 +158,7 @@ func (w *wireCase) judgeAccepted(t *testing.T, c *client, server *answering, ans
 			t.Errorf("%s: the API server hears %q, which has %q", w.Why, raw, s)
 		}
 	}
-	if want := unescape(t, w.Body); server.body != want {
+	if want := wirecase.Unescape(t, w.Body); server.body != want {
 		t.Errorf("%s: the body is %q, want %q", w.Why, server.body, want)
 	}
 	if w.Rest == "reject" {
@@ -348,14 +286,14 @@ func TestCorpusResponses(t *testing.T) {
 	count := 0
 	for _, w := range wireCases(t, "resp-") {
 		count++
-		t.Run(w.family+"/"+w.Name, func(t *testing.T) {
+		t.Run(w.Family+"/"+w.Name, func(t *testing.T) {
 			var whole string
-			for i, pieces := range ways(w.stream(t)) {
+			for i, pieces := range ways(w.Stream(t)) {
 				conversation(t, func(s *site) {
 					heard := w.response(s, pieces)
 					if i == 0 {
 						whole = heard
-					} else if w.accepted() && heard != whole {
+					} else if w.Accepted() && heard != whole {
 						t.Errorf("%s: in %d pieces the client hears %q, but at once %q", w.Why, len(pieces), heard, whole)
 					}
 				})
@@ -371,7 +309,7 @@ func TestCorpusResponses(t *testing.T) {
 }
 
 // asked is the request that a case answers.
-func (w *wireCase) asked() string {
+func (w wireCase) asked() string {
 	switch w.Upgrade {
 	case "websocket":
 		return request("GET /api/v1/namespaces/a/pods/b/exec", "Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13",
@@ -385,7 +323,7 @@ func (w *wireCase) asked() string {
 
 // response answers a request with the pieces and judges what becomes of them. It
 // returns what the client has heard.
-func (w *wireCase) response(s *site, pieces []string) string {
+func (w wireCase) response(s *site, pieces []string) string {
 	c := s.connect()
 	c.says(w.asked())
 	up := s.accepts()
@@ -397,12 +335,12 @@ func (w *wireCase) response(s *site, pieces []string) string {
 		up.CloseWrite()
 		heard += c.heard()
 	}
-	if w.accepted() {
+	if w.Accepted() {
 		w.judgeRelayed(s, heard)
 		if reusable && w.endsWithPiece(pieces) {
 			return heard // whether something follows is seen on TCP only: TestCorpusSurplus
 		}
-		if left := w.stream(s.t)[w.Consumed:]; reusable && left != "" {
+		if left := w.Stream(s.t)[w.Consumed:]; reusable && left != "" {
 			s.t.Errorf("%s: the connection was kept, with %q left on it", w.Why, left)
 		}
 	} else {
@@ -418,7 +356,7 @@ func (w *wireCase) response(s *site, pieces []string) string {
 }
 
 // endsWithPiece tells whether the message ends with a piece that is not the last.
-func (w *wireCase) endsWithPiece(pieces []string) bool {
+func (w wireCase) endsWithPiece(pieces []string) bool {
 	n := 0
 	for _, piece := range pieces[:len(pieces)-1] {
 		if n += len(piece); n == w.Consumed {
@@ -429,7 +367,7 @@ func (w *wireCase) endsWithPiece(pieces []string) bool {
 }
 
 // judgeRelayed wants the client to have heard what the case says.
-func (w *wireCase) judgeRelayed(s *site, heard string) {
+func (w wireCase) judgeRelayed(s *site, heard string) {
 	s.t.Helper()
 	from := bufio.NewReader(strings.NewReader(heard))
 	asked := &http.Request{Method: w.Method}
@@ -442,10 +380,10 @@ func (w *wireCase) judgeRelayed(s *site, heard string) {
 		return
 	}
 	body, err := io.ReadAll(r.Body)
-	want := unescape(s.t, w.Body)
+	want := wirecase.Unescape(s.t, w.Body)
 	if r.StatusCode == http.StatusSwitchingProtocols {
 		body, err = io.ReadAll(from)
-		want = w.stream(s.t)[w.Consumed:]
+		want = w.Stream(s.t)[w.Consumed:]
 	}
 	if err != nil || string(body) != want {
 		s.t.Errorf("%s: the client hears the body %q, %v, want %q", w.Why, body, err, want)
@@ -453,7 +391,7 @@ func (w *wireCase) judgeRelayed(s *site, heard string) {
 }
 
 // judgeNotRelayed wants a 502, or a response that is visibly cut off.
-func (w *wireCase) judgeNotRelayed(s *site, c *client, heard string, reusable bool) {
+func (w wireCase) judgeNotRelayed(s *site, c *client, heard string, reusable bool) {
 	s.t.Helper()
 	if reusable {
 		s.t.Errorf("%s: the connection was kept behind a response that was refused", w.Why)
@@ -482,7 +420,7 @@ func (w *wireCase) judgeNotRelayed(s *site, c *client, heard string, reusable bo
 }
 
 // wantNextUnaffected wants another client to be served as if nothing had been.
-func (w *wireCase) wantNextUnaffected(s *site, up *peer, reusable bool) {
+func (w wireCase) wantNextUnaffected(s *site, up *peer, reusable bool) {
 	s.t.Helper()
 	next := s.connect()
 	next.says(request("GET /next"))
@@ -500,12 +438,12 @@ func (w *wireCase) wantNextUnaffected(s *site, up *peer, reusable bool) {
 func TestCorpusSurplus(t *testing.T) {
 	count := 0
 	for _, w := range wireCases(t, "resp-") {
-		stream := w.stream(t)
-		if !w.accepted() || w.Consumed == len(stream) || w.Early {
+		stream := w.Stream(t)
+		if !w.Accepted() || w.Consumed == len(stream) || w.Early {
 			continue
 		}
 		count++
-		t.Run(w.family+"/"+w.Name, func(t *testing.T) {
+		t.Run(w.Family+"/"+w.Name, func(t *testing.T) {
 			h := newHost(t, 0)
 			c := h.connect()
 			c.says(w.asked())
