@@ -3,6 +3,7 @@
 GO       ?= go
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 COMMIT   ?= $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
+EPOCH    ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
 LDFLAGS   = -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
 E2E_FLAGS ?= -timeout 30m
 FUZZTIME ?= 30s
@@ -26,6 +27,11 @@ player: ## fetch the asciinema player with npm, for sessions export --format htm
 		npm pack --silent --pack-destination $$dir asciinema-player@3.18.0 && \
 		echo "18d9703510fae9209da9e26ce3d13c59f083b4abcff003a3bba958e03918a862  $$dir/asciinema-player-3.18.0.tgz" | sha256sum --quiet -c && tar -xzf $$dir/*.tgz -C $$dir && \
 		cp $$dir/package/dist/bundle/asciinema-player.min.js $$dir/package/dist/bundle/asciinema-player.css $$dir/package/LICENSE $(PLAYER)
+
+.PHONY: docs
+docs: ## write docs/configuration.md anew, and the manual pages and completions to dist
+	$(GO) test ./config -run '^TestDocument$$' -update
+	SOURCE_DATE_EPOCH=$(EPOCH) $(GO) run -tags docs -ldflags '$(LDFLAGS)' ./cmd/spliceway generate --man dist/man --completions dist/completions
 
 .PHONY: demo
 demo: ## start a real cluster, the gateway, issuer and helper; tour them with kubectl
@@ -64,6 +70,7 @@ vet: ## gofmt, go vet and staticcheck, over all modules
 	@files=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$files" || { echo "gofmt would change:"; echo "$$files"; exit 1; }
 	$(GO) build -o bin/staticcheck honnef.co/go/tools/cmd/staticcheck
 	$(GO) vet ./... && bin/staticcheck ./...
+	$(GO) vet -tags docs ./cmd/spliceway && bin/staticcheck -tags docs ./cmd/spliceway
 	cd e2e && $(GO) vet ./... && ../bin/staticcheck ./...
 
 .PHONY: bench

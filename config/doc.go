@@ -15,5 +15,6 @@
 // keep to that: what was written behind an unknown key, and what looks like a
 // token or key where a file name belongs, is not shown.
 //
-// example.yaml, beside this file, has every key with its default.
+// example.yaml, beside this file, has every key with its default; [Document] makes
+// docs/configuration.md from it.
 package config

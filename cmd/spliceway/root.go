@@ -28,6 +28,7 @@ that user towards the API server and forwards everything else as it came.`,
 	}
 	root.SetHelpCommand(newHelp())
 	root.AddCommand(newServe(), newCheck(), newConnect(), newIssuer(), newSessions(), newVersion())
+	root.AddCommand(generators()...)
 	for _, command := range root.Commands() {
 		markFailures(command)
 	}
