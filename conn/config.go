@@ -25,10 +25,10 @@ type Config struct {
 	Limits     httpparse.Limits
 	Timeouts   Timeouts
 
-	// Admit is asked for each request before anything of it is sent; what it gets is
-	// valid during the call only. An error refuses the request. If Admit is nil,
-	// none is refused.
-	Admit func(*Caller, *httpparse.Request, *audit.RequestInfo) *Error
+	// Admit is asked for each request before anything of it is sent, with the
+	// request's id; what it gets is valid during the call only. An error refuses the
+	// request. If Admit is nil, none is refused.
+	Admit func(c *Caller, id []byte, req *httpparse.Request, info *audit.RequestInfo) (Reservation, *Error)
 	// Tap is asked for each upgrade that the API server has agreed to, before the
 	// client learns of it. An error refuses the upgrade; an *Error says how. If
 	// Tap is nil, streams are spliced unwatched.

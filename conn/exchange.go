@@ -29,9 +29,10 @@ type exchange struct {
 	whole    bool              // sent is the whole request
 	pooled   *[bufferSize]byte // backs sent
 	upstream *upstreamConn
-	heard    bool // an octet of a response has come
-	answered bool // an octet of a final response has gone to the client
-	complete bool // and its last one
+	reserved Reservation // nil if there is none, or the stream has it
+	heard    bool        // an octet of a response has come
+	answered bool        // an octet of a final response has gone to the client
+	complete bool        // and its last one
 	status   int
 	auditID  []byte // the API server's, of the response
 	protocol httpparse.Protocol
@@ -66,6 +67,7 @@ func (x *exchange) longRunning(req *httpparse.Request) bool {
 func (c *Conn) exchange(ctx context.Context) {
 	defer c.abandon()
 	err := c.forward(ctx)
+	c.release()
 	c.endUpstream(err == nil)
 	if err != nil {
 		c.fail(ctx, err)
@@ -87,6 +89,7 @@ func (c *Conn) abandon() {
 		c.x.upstream = nil
 		c.config.Pool.drop(u)
 	}
+	c.release()
 	c.x.err = &Error{Blame: audit.BlameGateway, Reason: reasonPanic}
 	c.report()
 	panic(value)
@@ -114,10 +117,8 @@ func (c *Conn) endUpstream(complete bool) {
 // forward sends the request and relays its response. It returns nil when the
 // client has got a complete response.
 func (c *Conn) forward(ctx context.Context) *Error {
-	if c.config.Admit != nil {
-		if err := c.config.Admit(c.caller, &c.req, &c.x.info); err != nil {
-			return err
-		}
+	if err := c.admit(); err != nil {
+		return err
 	}
 	if err := c.assemble(); err != nil {
 		return err
@@ -132,6 +133,22 @@ func (c *Conn) forward(ctx context.Context) *Error {
 		return c.stream(ctx)
 	}
 	return c.relayResponse()
+}
+
+// admit asks whether the request may be sent.
+func (c *Conn) admit() (refused *Error) {
+	if c.config.Admit != nil {
+		c.x.reserved, refused = c.config.Admit(c.caller, c.x.id, &c.req, &c.x.info)
+	}
+	return refused
+}
+
+// release gives back what was reserved for a stream that did not begin.
+func (c *Conn) release() {
+	if r := c.x.reserved; r != nil {
+		c.x.reserved = nil
+		r.Release()
+	}
 }
 
 // assemble builds what is sent first: the rewritten head, and what has already

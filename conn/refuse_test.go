@@ -183,11 +183,11 @@ func TestRefusalOfBadResponse(t *testing.T) {
 
 func TestAdmitRefuses(t *testing.T) {
 	conversation(t, func(s *site) {
-		s.config.Admit = func(_ *Caller, r *httpparse.Request, info *audit.RequestInfo) *Error {
+		s.config.Admit = func(_ *Caller, _ []byte, r *httpparse.Request, info *audit.RequestInfo) (Reservation, *Error) {
 			if string(info.Name) == "forbidden" && string(r.Method) == "GET" {
-				return &Error{Blame: audit.BlameClient, Status: 403, Reason: "unwanted", Say: "not this one"}
+				return nil, &Error{Blame: audit.BlameClient, Status: 403, Reason: "unwanted", Say: "not this one"}
 			}
-			return nil
+			return nil, nil
 		}
 		c := s.connect()
 		c.says(request("GET /api/v1/nodes/forbidden"))
@@ -195,4 +195,51 @@ func TestAdmitRefuses(t *testing.T) {
 		s.acceptsNone()
 		s.wantReasons("client unwanted")
 	})
+}
+
+// released is a Reservation that counts.
+type released int
+
+func (r *released) Release() { *r++ }
+
+// What is reserved for a stream is the tap's, or is released when there is none.
+func TestReservation(t *testing.T) {
+	for _, test := range []struct {
+		name, says string
+		want       released
+	}{
+		{"agreed", spdyAgreed, 0},
+		{"refused", noContent, 1},
+		{"broken", "SSH-2.0-OpenSSH_9.6\r\n", 1},
+		{"unanswered", "", 1},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			conversation(t, func(s *site) {
+				var got released
+				taken := false
+				s.config.Admit = func(_ *Caller, id []byte, _ *httpparse.Request, _ *audit.RequestInfo) (Reservation, *Error) {
+					if string(id) != "c1-1" {
+						t.Errorf("the id is %q, want c1-1", id)
+					}
+					return &got, nil
+				}
+				s.config.Tap = func(u *Upgrade) (Tap, error) {
+					taken = u.Reservation == &got
+					return untapped{}, nil
+				}
+				c := s.connect()
+				c.says(spdyRequest)
+				up := s.accepts()
+				up.heard()
+				up.says(test.says)
+				up.Close()
+				c.heard()
+				c.Close()
+				<-c.ended
+				if got != test.want || taken != (test.want == 0) {
+					t.Errorf("released %d times, given to the tap: %v; want %d", got, taken, test.want)
+				}
+			})
+		})
+	}
 }

@@ -93,9 +93,11 @@ func (s *stream) open() *Error {
 	if c.config.Tap == nil {
 		return nil
 	}
+	reserved := c.x.reserved
+	c.x.reserved = nil
 	tap, err := c.config.Tap(&Upgrade{
 		Caller: c.caller, ID: c.x.id, Info: &c.x.info, Request: &c.req, Response: &c.resp,
-		wake: s.wake, end: s.end,
+		Reservation: reserved, wake: s.wake, end: s.end,
 	})
 	if err == nil {
 		s.tap = tap

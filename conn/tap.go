@@ -14,6 +14,9 @@ type Upgrade struct {
 	Request  *httpparse.Request
 	Response *httpparse.Response
 
+	// Reservation is what Admit returned, and the Tap's to release from now on.
+	Reservation Reservation
+
 	wake func()
 	end  func(*Error)
 }
@@ -25,6 +28,14 @@ func (u *Upgrade) Wake() { u.wake() }
 // End ends the stream, with that as its cause. It may be called by any goroutine,
 // also when the stream has ended.
 func (u *Upgrade) End(cause *Error) { u.end(cause) }
+
+// Reservation is what a request holds that may become a stream: it is there before
+// the API server hears of the request, so that nothing can be missing when it agrees.
+type Reservation interface {
+	// Release gives it back. It is called once, when the request has ended without
+	// a stream.
+	Release()
+}
 
 // Tap watches one stream, and may say something of its own to the client between
 // two octets of it. Up runs on one goroutine, Down and Insert on another; Close is

@@ -104,33 +104,49 @@ func subject(who *audit.Connection, namespace string) record.Subject {
 	return record.Subject{User: who.User, Groups: who.Groups, Namespace: namespace, Cluster: who.Cluster}
 }
 
-// admit refuses what must be recorded and can't be, before the API server hears of
-// it: behind an upgrade's 101 a command may already be running.
-func (r *recorder) admit(caller *conn.Caller, req *httpparse.Request, info *audit.RequestInfo) *conn.Error {
-	runs := session.RunsCommand(info)
-	if !runs && (req.Upgrade == httpparse.ProtocolNone || !mayBeShell(info)) {
-		return nil
+// admit refuses what must be recorded and can't be, and opens the recordings of what
+// may become a session, before the API server hears of it.
+func (r *recorder) admit(caller *conn.Caller, id []byte, req *httpparse.Request, info *audit.RequestInfo) (conn.Reservation, *conn.Error) {
+	if info.Stream() == audit.StreamProxy && session.RunsCommand(info) {
+		return nil, r.admitRun(caller, info)
 	}
-	d := r.policy.Decide(subject(caller.Connection, string(info.Namespace)))
+	if req.Upgrade == httpparse.ProtocolNone {
+		return nil, nil
+	}
+	expected, unknown := session.Expect(req, info)
+	if expected == nil && unknown == nil {
+		return nil, nil
+	}
+	who, namespace := caller.Connection, string(info.Namespace)
+	if expected != nil {
+		namespace = expected.Namespace // a node's proxy has another
+	}
+	d := r.policy.Decide(subject(who, namespace))
 	switch {
 	case !d.Record():
-	case runs:
-		return &conn.Error{Blame: audit.BlameClient, Status: http.StatusForbidden, Reason: "unrecordable",
-			Say: "a command that a kubelet runs without a stream can't be recorded; use kubectl exec"}
-	case d.Mode == record.Strict:
-		if err := r.store.Room(); err != nil {
-			return refusedStore(err)
-		}
+		return nil, nil
+	case unknown != nil && d.Mode == record.Strict:
+		return nil, refusedStream(unknown)
+	case unknown != nil:
+		return nil, nil // tap counts what goes on unseen
 	}
-	return nil
+	held, err := r.reserve(facts(who, id, info.Path, expected, d), expected, d)
+	switch {
+	case err == nil:
+		return held, nil
+	case d.Mode == record.Strict:
+		return nil, refusedStore(err)
+	}
+	return nil, nil // tap tries again, and counts what fails
 }
 
-// mayBeShell reports whether an upgrade of this path begins a command, or joins
-// one, as far as a path can tell.
-func mayBeShell(info *audit.RequestInfo) bool {
-	kind := info.Stream()
-	return kind == audit.StreamExec || kind == audit.StreamAttach ||
-		kind == audit.StreamProxy && string(info.Resource) == "nodes"
+// admitRun decides about a command that no session is seen of.
+func (r *recorder) admitRun(caller *conn.Caller, info *audit.RequestInfo) *conn.Error {
+	if !r.policy.Decide(subject(caller.Connection, string(info.Namespace))).Record() {
+		return nil
+	}
+	return &conn.Error{Blame: audit.BlameClient, Status: http.StatusForbidden, Reason: "unrecordable",
+		Say: "a command that a kubelet runs without a stream can't be recorded; use kubectl exec"}
 }
 
 // tap decides about a stream. The error refuses it before it has begun.
@@ -139,7 +155,17 @@ func (r *recorder) tap(u *conn.Upgrade, counts *metrics.Cluster) (conn.Tap, erro
 	if info == nil {
 		info = &session.Info{Protocol: u.Response.Upgrade.String(), Namespace: string(u.Info.Namespace)}
 	}
-	decision := r.policy.Decide(subject(u.Caller.Connection, info.Namespace))
+	held, _ := u.Reservation.(*reservation)
+	if held != nil && (unknown != nil || held.info.Kind != info.Kind) {
+		held.Release() // it is another session than it seemed, or none
+		held = nil
+	}
+	var decision record.Decision
+	if held != nil {
+		decision = held.decision
+	} else {
+		decision = r.policy.Decide(subject(u.Caller.Connection, info.Namespace))
+	}
 	s := newStream(r, u, info, decision, counts)
 	switch {
 	case !decision.Record() || info.Kind == session.KindApplication:
@@ -147,7 +173,7 @@ func (r *recorder) tap(u *conn.Upgrade, counts *metrics.Cluster) (conn.Tap, erro
 		return &unwatched{s}, nil
 	case unknown == nil:
 		w := &watched{stream: s}
-		return w, w.start()
+		return w, w.start(held)
 	case decision.Mode == record.BestEffort:
 		r.audit.SessionStarted(&s.event)
 		s.fail(unknown)

@@ -120,7 +120,12 @@ func TestRecordUnreadableStream(t *testing.T) {
 	if a.status != http.StatusForbidden || !strings.Contains(a.body, "sessions are recorded here") {
 		t.Errorf("the exec = %d %q, want 403 with a sentence", a.status, a.body)
 	}
-	b.wantMetric(`streams_total{cluster="prod",outcome="failed",protocol="spdy"}`, 1)
+	b.wantMetric(`refusals_total{reason="unrecordable"}`, 1)
+	for _, r := range b.api.requests() { // a command could be running behind it
+		if r.URL.Path == path {
+			t.Errorf("the API server got %s, want nothing of it", r.URL)
+		}
+	}
 
 	b = start(t, settings{"recordings": `{dir: rec, mode: best-effort}`})
 	b.api.on(path, echo)
@@ -181,4 +186,36 @@ func TestRecordExempt(t *testing.T) {
 	}
 	b.audit.one(t, "event", "session.ended") // and counted before that
 	b.wantMetric(`streams_total{cluster="prod",outcome="exempt",protocol="websocket"}`, 1)
+}
+
+// The recording is there before the API server hears of the session, and goes if it
+// does not agree to one.
+func TestRecordingBeforeRequest(t *testing.T) {
+	b := start(t, settings{"recordings": `{dir: rec, mode: strict}`})
+	seen := make(chan int, 1)
+	count := func() (n int) {
+		for _, err := range record.List(filepath.Join(b.dir, "rec"), record.Filter{}) {
+			if err != nil {
+				t.Error(err)
+			}
+			n++
+		}
+		return n
+	}
+	b.api.on(strings.Split(execPath, "?")[0], func(w http.ResponseWriter, _ *http.Request) {
+		seen <- count()
+		w.WriteHeader(http.StatusForbidden)
+	})
+	n := b.open()
+	if a := n.ask(execPath, websocketFields...); a.status != http.StatusForbidden {
+		t.Errorf("the exec = %d, want the API server's 403", a.status)
+	}
+	n.Close()
+	b.audit.one(t, "event", "connection.closed")
+	if got := <-seen; got != 1 {
+		t.Errorf("%d recordings were there when the API server heard of the session, want one", got)
+	}
+	if got := count(); got != 0 {
+		t.Errorf("%d recordings are left of a session that did not begin", got)
+	}
 }

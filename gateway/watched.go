@@ -29,10 +29,10 @@ type watched struct {
 	copies []record.Transfer // guarded by mu
 }
 
-// start opens recording and session, and tells of both. Its error refuses the
-// stream, which then is settled.
-func (w *watched) start() error {
-	if err := w.open(); err != nil {
+// start opens session and recording, and tells of both. held, which may be nil, is
+// taken over. The error refuses the stream, which then is settled.
+func (w *watched) start(held *reservation) error {
+	if err := w.open(held); err != nil {
 		w.settle(record.OutcomeFailed)
 		return err
 	}
@@ -41,45 +41,42 @@ func (w *watched) start() error {
 	return nil
 }
 
-func (w *watched) open() error {
-	if err := w.openRecording(); err != nil {
-		return err
-	}
+// open makes the session first: a recording that fails ends it.
+func (w *watched) open(held *reservation) error {
 	w.files = session.NewFiles(w.info, w.transferred)
 	var err error
 	w.session, err = session.New(w.info, session.Config{
 		Sink: w, Notice: w.recorder.notice, Wake: w.upgrade.Wake,
 	})
-	if err != nil {
+	if err == nil {
+		err = w.openRecording(held)
+	}
+	switch {
+	case err == nil:
+		return nil
+	case w.decision.Mode == record.Strict:
 		w.closeRecording(err)
 		return refusedStore(err)
 	}
+	w.fail(err)
 	return nil
 }
 
-// openRecording starts what is written about the session, if anything is.
-func (w *watched) openRecording() error {
+// openRecording has what is written about the session, if anything is.
+func (w *watched) openRecording(held *reservation) error {
 	if !w.info.Recorded() {
 		return nil
 	}
-	who := w.upgrade.Caller.Connection
-	rec, err := w.recorder.store.Start(record.Session{
-		Kind: string(w.info.Kind), Protocol: w.info.Protocol, Subprotocol: w.info.Subprotocol,
-		User: who.User, Groups: who.Groups, Subject: who.Subject, Service: who.Service, Device: who.Device,
-		RemoteAddr: who.RemoteAddr, ConnID: who.ID, RequestID: string(w.upgrade.ID),
-		Cluster: who.Cluster, Namespace: w.info.Namespace, Pod: w.info.Pod, Container: w.info.Container, Node: w.info.Node,
-		Path: string(w.upgrade.Info.Path), Command: w.info.Command, TTY: w.info.TTY, Stdin: w.info.Stdin,
-		Mode: w.decision.Mode, Rule: w.decision.Rule,
-	}, w.recordingFailed)
-	switch {
-	case err == nil:
-		w.rec, w.event.ID = rec, rec.ID()
-	case w.decision.Mode == record.Strict:
-		return refusedStore(err)
-	default:
-		w.fail(err)
+	var err error
+	if held == nil { // no request was expected to become this
+		f := facts(w.upgrade.Caller.Connection, w.upgrade.ID, w.upgrade.Info.Path, w.info, w.decision)
+		if held, err = w.recorder.reserve(f, w.info, w.decision); err != nil {
+			return err
+		}
 	}
-	return nil
+	w.rec, err = held.keep(w.info.Subprotocol, w.recordingFailed)
+	w.event.ID = w.rec.ID()
+	return err
 }
 
 // warning is how long before the end of the token the user is told of it, and

@@ -1,5 +1,7 @@
 package httpparse
 
+import "iter"
+
 // Protocol is what a connection speaks once both heads agree to leave HTTP/1.1.
 type Protocol uint8
 
@@ -71,28 +73,36 @@ func parseSubprotocols(list []byte) (bearer, ok bool) {
 	}
 }
 
-// offers tells whether the request offers the subprotocol to the server, in the way of its upgrade, and whether it
-// offers any.
-func (r *Request) offers(subprotocol []byte) (this, any bool) {
+// Subprotocols yields those that the request offers to the server, in the way of its upgrade.
+func (r *Request) Subprotocols() iter.Seq[[]byte] {
 	c := classSubprotocol
 	if r.Upgrade == ProtocolSPDY {
 		c = classStreamProtocol
 	}
-	for i := range r.Header {
-		if r.Header[i].class != c {
-			continue
-		}
-		for rest := r.Header[i].Value; len(rest) > 0; {
-			var name []byte
-			var ok bool
-			if name, rest, ok = nextElement(rest, isSubprotocol); !ok {
-				break // an X-Stream-Protocol-Version that is no list offers nothing
+	return func(yield func([]byte) bool) {
+		for i := range r.Header {
+			if r.Header[i].class != c {
+				continue
 			}
-			if !isBearer(name) {
-				any = true
-				this = this || string(name) == string(subprotocol)
+			for rest := r.Header[i].Value; len(rest) > 0; {
+				var name []byte
+				var ok bool
+				if name, rest, ok = nextElement(rest, isSubprotocol); !ok {
+					break // an X-Stream-Protocol-Version that is no list offers nothing
+				}
+				if !isBearer(name) && !yield(name) {
+					return
+				}
 			}
 		}
+	}
+}
+
+// offers tells whether the request offers the subprotocol to the server, and whether it offers any.
+func (r *Request) offers(subprotocol []byte) (this, any bool) {
+	for name := range r.Subprotocols() {
+		any = true
+		this = this || string(name) == string(subprotocol)
 	}
 	return this, any
 }

@@ -1,6 +1,7 @@
 package record
 
 import (
+	"bytes"
 	"errors"
 	"os"
 	"path/filepath"
@@ -397,5 +398,47 @@ func TestCharacterBegunIsWrittenInTime(t *testing.T) {
 	must(t, r.Close(End{}))
 	if got := octets(t, readFile(t, r.path())); got != "a\xe6\xbc\xa2b" {
 		t.Errorf("octets %q", got)
+	}
+}
+
+// What did not begin leaves nothing behind but lines that have gone out already.
+func TestDiscard(t *testing.T) {
+	dir := t.TempDir()
+	s := openStore(t, dir, nil)
+	before := s.Used()
+	r, err := s.Start(alice(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.Used() == before || s.Recorders() != 1 {
+		t.Fatalf("%d octets are used and %d recordings open, want one with a header", s.Used(), s.Recorders())
+	}
+	if err := r.Discard("refused"); err != nil {
+		t.Fatal(err)
+	}
+	for base, err := range files(dir, "", time.Time{}, time.Time{}) {
+		t.Errorf("%s is left, %v", base, err)
+	}
+	if err := r.Discard("again"); !errors.Is(err, ErrClosed) {
+		t.Errorf("the second Discard = %v, want ErrClosed", err)
+	}
+	if err := r.Output(0, []byte("late")); !errors.Is(err, ErrClosed) || s.Used() != before || s.Recorders() != 0 {
+		t.Errorf("Output = %v; %d octets of %d are used and %d recordings open", err, s.Used(), before, s.Recorders())
+	}
+
+	var log bytes.Buffer
+	shipped := openStore(t, t.TempDir(), func(cfg *Config) { cfg.Lines = &log })
+	if r, err = shipped.Start(alice(), nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Discard("refused"); err != nil {
+		t.Fatal(err)
+	}
+	all, err := Collect(t.TempDir(), &log)
+	if err != nil || len(all) != 1 || !all[0].Complete() {
+		t.Fatalf("Collect = %+v, %v, want one recording that is complete", all, err)
+	}
+	if m, err := ReadMetadata(all[0].Path); err != nil || m.Cause != "refused" {
+		t.Errorf("the metadata are %+v, %v, want the cause", m, err)
 	}
 }

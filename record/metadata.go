@@ -13,9 +13,8 @@ type Session struct {
 	ID      string    `json:"id"`      // time-ordered; if empty, Start makes one ([NewID])
 	Started time.Time `json:"started"` // if zero, when Start is called
 
-	Kind        string `json:"kind"`                  // exec, attach, portforward, application
-	Protocol    string `json:"protocol,omitempty"`    // spdy, websocket
-	Subprotocol string `json:"subprotocol,omitempty"` // as negotiated
+	Kind     string `json:"kind"`               // exec, attach
+	Protocol string `json:"protocol,omitempty"` // spdy, websocket
 
 	User       string   `json:"user"`
 	Groups     []string `json:"groups,omitempty"`
@@ -60,6 +59,8 @@ type Metadata struct {
 	State   State  `json:"state"`
 	Format  Format `json:"format"` // of asciicast
 	Session
+
+	Subprotocol string `json:"subprotocol,omitempty"` // as negotiated
 
 	Ended    *time.Time `json:"ended,omitempty"`
 	Duration float64    `json:"duration"`        // seconds, as of the last event

@@ -159,6 +159,30 @@ func (r *Recorder) startOnDisk() error {
 	return nil
 }
 
+// Negotiated notes the subprotocol that both sides have agreed on, for the metadata
+// at the end.
+func (r *Recorder) Negotiated(subprotocol string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.meta.Subprotocol = subprotocol
+}
+
+// Discard ends a recording whose session did not begin, instead of Close, and leaves
+// no trace of it. Lines can't be taken back: with them the recording ends like any
+// other, with why as its cause.
+func (r *Recorder) Discard(why string) error {
+	if r.lines != nil {
+		return r.Close(End{Cause: why})
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed {
+		return ErrClosed
+	}
+	r.store.forget(r)
+	return r.abandon()
+}
+
 // abandon removes the files of a recording that was not begun.
 func (r *Recorder) abandon() error {
 	r.closed, r.finished = true, true

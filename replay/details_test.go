@@ -18,12 +18,12 @@ func everything() *record.Recording {
 		Metadata: record.Metadata{
 			Version: 1, State: record.StateRecovered, Format: record.V2,
 			Session: record.Session{
-				ID: "01jp8x4c2v7m8q3n5s6t9w0y2z", Started: start, Kind: "exec", Protocol: "spdy", Subprotocol: "v4.channel.k8s.io",
+				ID: "01jp8x4c2v7m8q3n5s6t9w0y2z", Started: start, Kind: "exec", Protocol: "spdy",
 				User: "eve\x1b]52;c;eA==\a", Groups: []string{"a", "b\u202ec"}, Subject: "u-1", Service: true, Device: "d", RemoteAddr: "1.2.3.4:5",
 				ConnID: "c", RequestID: "r", Cluster: "prod", Namespace: "default", Pod: "web-0", Container: "nginx", Node: "n", Path: "/api",
 				Command: []string{"sh", "-c", "it's"}, TTY: true, Stdin: true, Cols: 80, Rows: 24, Rule: "oncall",
 			},
-			Ended: &ended, Duration: 3600.5, Exit: &exit, Cause: "the gateway stopped", Size: 2048, Output: 100, ErrorOutput: 3, Input: 5,
+			Subprotocol: "v4.channel.k8s.io", Ended: &ended, Duration: 3600.5, Exit: &exit, Cause: "the gateway stopped", Size: 2048, Output: 100, ErrorOutput: 3, Input: 5,
 			Truncated: &record.Truncation{Reason: "full", Time: ended, Offset: 2000, Lost: 7},
 			Recovery:  &record.Recovery{Time: ended, Proven: 1024, Torn: 3, Fault: "octets are missing"},
 			Transfers: []record.Transfer{{Name: "../x\ny", Direction: "upload", Size: 10, Mode: 0o644, SHA256: "ab"}},

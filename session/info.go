@@ -94,6 +94,46 @@ var streamForms = map[string]form{
 // forwardProtocol is a port-forward over SPDY.
 const forwardProtocol = "portforward.k8s.io"
 
+// Expect says what a request is going to be if the server agrees to what it asks for, should that be a session whose
+// content has to be recorded: a command can be running behind the 101 already. The subprotocol is not known yet. It returns
+// nil if no such session can come of the request.
+//
+// An *Error means that whatever came of it would be refused by Recognise.
+func Expect(req *httpparse.Request, info *audit.RequestInfo) (*Info, error) {
+	target := parseTarget(info)
+	if req.Upgrade == httpparse.ProtocolNone || target.kind == KindPortForward {
+		return nil, nil
+	}
+	i := &Info{Protocol: req.Upgrade.String(), Kind: target.command()}
+	channels, any := offersChannels(req)
+	command := target.kind != KindApplication
+	switch {
+	case channels || command && !any && req.Upgrade == httpparse.ProtocolWebSocket:
+		i.fill(req.Target, target)
+		return i, nil
+	case command && (target.strict || req.Upgrade == httpparse.ProtocolSPDY):
+		return nil, &Error{Blame: audit.BlameClient, Reason: ReasonUnknown, Err: text("a stream of an unknown protocol")}
+	}
+	return nil, nil
+}
+
+// offersChannels reports whether a channel protocol is among what the request offers, and whether anything is.
+func offersChannels(req *httpparse.Request) (channels, any bool) {
+	for name := range req.Subprotocols() {
+		any = true
+		known := false
+		if req.Upgrade == httpparse.ProtocolSPDY {
+			_, known = streamForms[string(name)]
+		} else {
+			var f form
+			f, known = messageForm(string(name))
+			known = known && f.framing == framingChannel
+		}
+		channels = channels || known
+	}
+	return channels, any
+}
+
 // Recognise says what a 101 has agreed to. The heads are what count: the path only says whether a channel protocol is
 // an exec, an attach or a port-forward, and what a WebSocket without a subprotocol is.
 //

@@ -95,6 +95,18 @@ func recognise(tb testing.TB, request, response string) (*Info, error) {
 	return Recognise(&req, &resp, &info)
 }
 
+// expect gives the request's head to Expect.
+func expect(tb testing.TB, request string) (*Info, error) {
+	tb.Helper()
+	var req httpparse.Request
+	var info audit.RequestInfo
+	if _, err := httpparse.ParseRequest([]byte(request), nil, &req); err != nil {
+		tb.Fatalf("ParseRequest(%q): %v", request, err)
+	}
+	info.Parse(req.Method, req.Target)
+	return Expect(&req, &info)
+}
+
 // heads makes the heads of an upgrade. protocol is offered and chosen, unless it is "-".
 func heads(spdy bool, target, protocol string) (request, response string) {
 	if spdy {

@@ -103,6 +103,17 @@ func TestRecognise(t *testing.T) {
 			if recorded := want.Kind == KindExec || want.Kind == KindAttach; got.Recorded() != recorded {
 				t.Errorf("Recorded() = %v, want %v", got.Recorded(), recorded)
 			}
+			request, _ := heads(test.spdy, test.target, test.protocol)
+			expected, err := expect(t, request)
+			if err != nil || (expected != nil) != got.Recorded() {
+				t.Fatalf("Expect = %+v, %v for what is %+v", expected, err, got)
+			}
+			if expected != nil {
+				want.Subprotocol = ""
+				if !reflect.DeepEqual(exported(expected), exported(&want)) {
+					t.Errorf("Expect = %+v, want %+v", expected, want)
+				}
+			}
 			if decoded := want.Kind != KindApplication; got.Decoded() != decoded {
 				t.Errorf("Decoded() = %v, want %v", got.Decoded(), decoded)
 			}
@@ -128,21 +139,22 @@ func TestRecogniseRefuses(t *testing.T) {
 	for _, test := range []struct {
 		name, target, protocol string
 		spdy                   bool
+		early                  bool // Expect refuses it, too
 	}{
-		{"spdy-without-version", podExec, "-", true},
-		{"spdy-unknown-version", podExec, "v5.channel.k8s.io", true},
-		{"spdy-of-an-application", "/api/v1/namespaces/ns/services/s/proxy/x", "-", true},
-		{"spdy-other-protocol", aggregated + "x", "chat", true},
-		{"exec-of-a-later-version", podExec, "v6.channel.k8s.io", false},
-		{"exec-of-another-protocol", podExec, "chat", false},
-		{"node-exec-of-another-protocol", nodeExec, "chat", false},
-		{"later-version-elsewhere", aggregated + "x", "v6.channel.k8s.io", false},
-		{"other-case-elsewhere", aggregated + "x", "V4.Channel.k8s.io", false},
-		{"other-tunnel", aggregated + "x", "SPDY/3.1+remotecommand.k8s.io", false},
-		{"forward-without-ports", podForward, "v4.channel.k8s.io", false},
-		{"forward-of-port-zero", podForward + "?ports=0", "v4.channel.k8s.io", false},
-		{"forward-of-no-port", podForward + "?ports=80,x", "-", false},
-		{"forward-with-close-signal", podForward + "?ports=80", "v5.channel.k8s.io", false},
+		{"spdy-without-version", podExec, "-", true, true},
+		{"spdy-unknown-version", podExec, "v5.channel.k8s.io", true, true},
+		{"spdy-of-an-application", "/api/v1/namespaces/ns/services/s/proxy/x", "-", true, false},
+		{"spdy-other-protocol", aggregated + "x", "chat", true, false},
+		{"exec-of-a-later-version", podExec, "v6.channel.k8s.io", false, true},
+		{"exec-of-another-protocol", podExec, "chat", false, true},
+		{"node-exec-of-another-protocol", nodeExec, "chat", false, true},
+		{"later-version-elsewhere", aggregated + "x", "v6.channel.k8s.io", false, false},
+		{"other-case-elsewhere", aggregated + "x", "V4.Channel.k8s.io", false, false},
+		{"other-tunnel", aggregated + "x", "SPDY/3.1+remotecommand.k8s.io", false, false},
+		{"forward-without-ports", podForward, "v4.channel.k8s.io", false, false},
+		{"forward-of-port-zero", podForward + "?ports=0", "v4.channel.k8s.io", false, false},
+		{"forward-of-no-port", podForward + "?ports=80,x", "-", false, false},
+		{"forward-with-close-signal", podForward + "?ports=80", "v5.channel.k8s.io", false, false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			request, response := heads(test.spdy, test.target, test.protocol)
@@ -150,6 +162,10 @@ func TestRecogniseRefuses(t *testing.T) {
 			var e *Error
 			if info != nil || !errors.As(err, &e) || e.Reason != ReasonUnknown {
 				t.Errorf("Recognise = %+v, %v; want a refusal of something unknown", info, err)
+			}
+			expected, err := expect(t, request)
+			if refused := errors.As(err, &e); expected != nil || refused != test.early {
+				t.Errorf("Expect = %+v, %v; want a refusal: %v", expected, err, test.early)
 			}
 		})
 	}
