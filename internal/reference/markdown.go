@@ -11,7 +11,11 @@ func Markdown(keys []Key) string {
 	var b strings.Builder
 	for _, key := range keys {
 		if !strings.Contains(key.Path, ".") {
-			fmt.Fprintf(&b, "\n## %s\n\n%s.\n\n| key | type | default | |\n|---|---|---|---|\n", key.Path, key.Text)
+			fmt.Fprintf(&b, "\n## %s\n\n", key.Path)
+			if key.Text != "" {
+				fmt.Fprintf(&b, "%s.\n\n", key.Text)
+			}
+			b.WriteString("| key | type | default | |\n|---|---|---|---|\n")
 			if key.Type == "" {
 				continue
 			}

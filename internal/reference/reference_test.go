@@ -100,7 +100,9 @@ func TestMarkdown(t *testing.T) {
 		"| `listen` | list of texts |  | example: \":8443\" |\n",
 		"| `tls.other[].certFile` | file name |  | a \\| b |\n",
 		"| `tls.other[].level` | number | `0` | example: 3 |\n",
-		"| `wait` | duration | `0s` | at most; example: 2m |\n",
+		"\n## wait\n\nat most.\n",
+		"| `wait` | duration | `0s` | example: 2m |\n",
+		"\n## deep\n\n| key |",
 	} {
 		if !strings.Contains(got, want) {
 			t.Errorf("Markdown lacks %q:\n%s", want, got)
