@@ -72,13 +72,6 @@ func (s *octetServer) settled() octets {
 	return seen
 }
 
-// count returns how many requests have come since the last settled.
-func (s *octetServer) count() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return len(s.seen.messages)
-}
-
 func (s *octetServer) accept() {
 	for {
 		c, err := s.listener.Accept()
