@@ -169,7 +169,7 @@ func (w *watched) isBlind() bool {
 	return w.blind
 }
 
-// Event implements session.Sink.
+// Event implements session.Gatherer.
 func (w *watched) Event(e *session.Event) error {
 	w.files.Event(e) // returns no error: it replaces no recording
 	switch e.Type {
@@ -186,6 +186,21 @@ func (w *watched) Event(e *session.Event) error {
 		return nil
 	}
 	return write(w.rec, e)
+}
+
+// Gather implements session.Gatherer: what comes at one moment is written at once.
+func (w *watched) Gather() {
+	if w.rec != nil {
+		w.rec.Gather()
+	}
+}
+
+// Flush implements session.Gatherer.
+func (w *watched) Flush() error {
+	if w.rec == nil {
+		return nil
+	}
+	return w.rec.Flush()
 }
 
 // write records one event. What the gateway said on a stream of the session is

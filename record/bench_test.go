@@ -58,6 +58,11 @@ func BenchmarkOutput(b *testing.B) {
 }
 
 func benchmarkOutput(b *testing.B, p []byte) {
+	benchmarkRecorder(b, len(p), func(r *Recorder) error { return r.Output(1234567890, p) })
+}
+
+// benchmarkRecorder records so many octets at once.
+func benchmarkRecorder(b *testing.B, octets int, give func(*Recorder) error) {
 	s, err := Open(Config{Dir: b.TempDir()})
 	if err != nil {
 		b.Fatal(err)
@@ -69,10 +74,10 @@ func benchmarkOutput(b *testing.B, p []byte) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	b.SetBytes(int64(len(p)))
+	b.SetBytes(int64(octets))
 	b.ReportAllocs()
 	for b.Loop() {
-		if err := r.Output(1234567890, p); err != nil {
+		if err := give(r); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -82,6 +87,27 @@ func benchmarkOutput(b *testing.B, p []byte) {
 	}
 	b.ReportMetric(float64(r.offset+r.sealOffset)/float64(r.meta.Output), "disk/octet")
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(r.meta.Output), "ns/octet")
+}
+
+// BenchmarkGather is the same for all frames of one Read of 32 KiB.
+func BenchmarkGather(b *testing.B) {
+	const read = 32 << 10
+	for _, frame := range frames {
+		for _, size := range frameSizes {
+			b.Run(fmt.Sprintf("frame=%s/size=%d", frame.name, size), func(b *testing.B) {
+				p := frame.make(size)
+				benchmarkRecorder(b, read/size*size, func(r *Recorder) error {
+					r.Gather()
+					for range read / size {
+						if err := r.Output(1234567890, p); err != nil {
+							return err
+						}
+					}
+					return r.Flush()
+				})
+			})
+		}
+	}
 }
 
 // BenchmarkWrite is the bare write(2) of the same octets, to compare with.

@@ -244,7 +244,11 @@ func (r *Recorder) ErrorOutput(at time.Duration, p []byte) error {
 
 // output is called with mu held.
 func (r *Recorder) output(at time.Duration, s stream, p []byte) error {
-	const piece = 32 << 10 // bounds the buffer
+	const piece = 32 << 10 // bounds the buffer, with most
+	most := piece
+	if r.gathering {
+		most = maxGather
+	}
 	var typed []byte
 	if r.echo != nil {
 		typed = r.echo.output(at, p)
@@ -253,7 +257,7 @@ func (r *Recorder) output(at time.Duration, s stream, p []byte) error {
 		n := min(len(p), piece)
 		r.enc.output(at, s, p[:n])
 		r.pending += int64(n)
-		if p = p[n:]; len(r.enc.buf) >= piece && len(p) > 0 {
+		if p = p[n:]; len(r.enc.buf) >= most && len(p) > 0 {
 			r.commit()
 		}
 	}
@@ -316,7 +320,10 @@ func (r *Recorder) Mark(at time.Duration, text string) error {
 	return r.done()
 }
 
-// Gather has the calls until Flush kept in memory, up to some 100 KiB, so that
+// maxGather is from how many octets on no more are gathered.
+const maxGather = 128 << 10
+
+// Gather has the calls until Flush kept in memory, up to some 200 KiB, so that
 // outputs of one moment become one event. They return what was known before.
 func (r *Recorder) Gather() {
 	r.mu.Lock()
@@ -338,7 +345,7 @@ func (r *Recorder) done() error {
 	if r.closed {
 		return ErrClosed
 	}
-	if !r.gathering || len(r.enc.buf) >= maxEvent {
+	if !r.gathering || len(r.enc.buf) >= maxGather {
 		r.commit()
 	}
 	if r.meta.Mode == Strict {

@@ -2,7 +2,10 @@ package session
 
 // application is a stream that is not decoded. Nothing can be said in it, for where its frames end is not known; so any
 // point is as good as any other to end it.
-type application struct{ session *Session }
+type application struct {
+	silent
+	session *Session
+}
 
 func (a *application) up(p []byte) (int, error) {
 	a.session.content[client] += int64(len(p))
@@ -15,9 +18,5 @@ func (a *application) down(p []byte) (int, error) {
 }
 
 func (a *application) border() bool                     { return true }
-func (a *application) mark()                            {}
-func (a *application) fill(dst []byte) ([]byte, bool)   { return dst, false }
-func (a *application) place() EventType                 { return 0 }
-func (a *application) notice(dst, words []byte) []byte  { return dst }
 func (a *application) last(dst []byte, f *Final) []byte { return dst }
 func (a *application) close() error                     { return nil }

@@ -35,6 +35,8 @@
 //
 //   - A Session is called by any goroutine; one lock makes its calls follow each other. The Sink and Wake are called with
 //     that lock held, so they must not call the Session.
+//   - A Sink that is a Gatherer gets what one Down decodes between Gather and Flush. If it does not take that, the session
+//     goes on as if Down had not been called, up to the last words.
 //   - Output is with the Sink before Down returns it, input before Up returns. Frames are not buffered: the head of a
 //     frame may go out before it is complete, output goes out as it comes.
 //   - Words of ours go out where a message and a frame of the API server's end, on a stream that it has opened, and are

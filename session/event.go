@@ -82,3 +82,11 @@ type Event struct {
 type Sink interface {
 	Event(*Event) error
 }
+
+// Gatherer is a Sink that can take all events of one Down at once: between Gather and Flush it may keep what it is given,
+// and Flush answers for it. What it does not take then, nothing of that Down's octets reaches the client.
+type Gatherer interface {
+	Sink
+	Gather()
+	Flush() error
+}

@@ -106,10 +106,18 @@ func (c channel) event() EventType {
 	return 0
 }
 
+// told is what the client has of the error channel.
+type told struct {
+	some  bool
+	known bool // the exit
+}
+
+func (x *exec) told() told { return told{len(x.status.said) > 0, x.status.known} }
+
 // cause returns what the error channel is told at the end, empty if it is not for us to say any more.
-func (x *exec) cause(f *Final) []byte {
+func (x *exec) cause(f *Final, t told) []byte {
 	switch {
-	case x.status.known || len(x.status.said) > 0:
+	case t.known || t.some:
 		return nil
 	case x.status.json:
 		return f.failure()

@@ -8,9 +8,15 @@ type execChannels struct {
 	messages
 	channel channel // of the server's message at hand; channels if that is not known yet
 
-	// What the client has.
-	marked        cursor
-	markedChannel channel
+	marked, kept channelsView
+}
+
+// channelsView is what of it the client has.
+type channelsView struct {
+	at            cursor
+	channel       channel
+	told          told
+	ready, closed bool
 }
 
 func newExecChannels(s *Session) *execChannels {
@@ -49,20 +55,24 @@ func (w *execChannels) down(p []byte) (n int, err error) {
 	return n, err
 }
 
-func (w *execChannels) mark() { w.marked, w.markedChannel = w.at, w.channel }
+func (w *execChannels) keep() { w.kept = w.marked }
+func (w *execChannels) back() { w.marked = w.kept }
+func (w *execChannels) mark() {
+	w.marked = channelsView{w.at, w.channel, w.told(), w.ready, w.closed}
+}
 
 // fill: of output only, of which more octets do no harm.
 func (w *execChannels) fill(dst []byte) ([]byte, bool) {
-	c := w.markedChannel
-	if c != stdout && c != stderr || !w.marked.inData() || w.marked.left > maxFill {
+	c, at := w.marked.channel, &w.marked.at
+	if c != stdout && c != stderr || !at.inData() || at.left > maxFill {
 		return dst, false
 	}
-	return w.appendFiller(dst, &w.marked), true
+	return w.appendFiller(dst, at), true
 }
 
 // place: the first message of the server tells clients that the session is there, so ours must not be it.
 func (w *execChannels) place() EventType {
-	if !w.ready || w.closed {
+	if !w.marked.ready || w.marked.closed {
 		return 0
 	}
 	return w.exec.place().event()
@@ -73,10 +83,10 @@ func (w *execChannels) notice(dst, words []byte) []byte {
 }
 
 func (w *execChannels) last(dst []byte, f *Final) []byte {
-	if w.closed {
+	if w.marked.closed {
 		return dst
 	}
-	if cause := w.cause(f); len(cause) > 0 {
+	if cause := w.cause(f, w.marked.told); len(cause) > 0 {
 		dst = w.appendMessage(dst, uint8(failures), cause)
 	}
 	return appendClose(dst)

@@ -12,11 +12,17 @@ type execSPDY struct {
 	conn    *spdy.Conn
 	whole   bool // what down has taken ends with a frame
 	at      rest // else where that is in the frame
-	marked  rest // and where the client is
-	streams [channels]struct {
-		id   spdy.StreamID
-		open bool // the server has replied, and has neither ended nor reset it, nor has the client
-	}
+	streams [channels]spdy.StreamID
+	open    [channels]bool // the server has replied, and has neither ended nor reset it, nor has the client
+
+	marked, kept spdyView
+}
+
+// spdyView is what of it the client has.
+type spdyView struct {
+	at   rest
+	open [channels]bool
+	told told
 }
 
 // rest is how many octets of a data frame are still to come.
@@ -62,6 +68,9 @@ func (w *execSPDY) up(p []byte) (n int, err error) {
 		err = w.exec.up(c, ev.Data)
 	case spdy.Reset:
 		w.shut(c)
+		if c < channels {
+			w.marked.open[c], w.kept.open[c] = false, false
+		}
 	}
 	if err == nil && (ev.Fin || ev.Kind == spdy.Reset) {
 		err = w.upEnd(c)
@@ -79,7 +88,7 @@ func (w *execSPDY) down(p []byte) (n int, err error) {
 	case spdy.Data:
 		err = w.exec.down(c, ev.Data, ev.Rest == 0)
 	case spdy.Reply:
-		w.streams[c].id, w.streams[c].open = ev.Stream, true
+		w.streams[c], w.open[c] = ev.Stream, true
 	}
 	if ended := ev.Fin || ev.Kind == spdy.Reset; ended {
 		w.shut(c)
@@ -95,17 +104,19 @@ func (w *execSPDY) down(p []byte) (n int, err error) {
 // shut notes that nothing may be written on a stream any more.
 func (w *execSPDY) shut(c channel) {
 	if c < channels {
-		w.streams[c].open = false
+		w.open[c] = false
 	}
 }
 
 func (w *execSPDY) border() bool { return w.whole }
 
-func (w *execSPDY) mark() { w.marked = w.at }
+func (w *execSPDY) keep() { w.kept = w.marked }
+func (w *execSPDY) back() { w.marked = w.kept }
+func (w *execSPDY) mark() { w.marked = spdyView{w.at, w.open, w.told()} }
 
 // fill: of output only, of which more octets do no harm.
 func (w *execSPDY) fill(dst []byte) ([]byte, bool) {
-	r := w.marked
+	r := w.marked.at
 	if r.channel != stdout && r.channel != stderr || r.octets == 0 || r.octets > maxFill {
 		return dst, false
 	}
@@ -114,29 +125,30 @@ func (w *execSPDY) fill(dst []byte) ([]byte, bool) {
 
 func (w *execSPDY) place() EventType {
 	c := w.exec.place()
-	if c == channels || !w.streams[c].open {
+	if c == channels || !w.marked.open[c] {
 		return 0
 	}
 	return c.event()
 }
 
 func (w *execSPDY) notice(dst, words []byte) []byte {
-	return appendData(dst, w.streams[w.exec.place()].id, false, words)
+	return appendData(dst, w.streams[w.exec.place()], false, words)
 }
 
 // last ends the streams of the server. A client reads its output up to the end before it looks for the status.
 func (w *execSPDY) last(dst []byte, f *Final) []byte {
-	cause := w.cause(f)
-	if c := w.exec.place(); (len(cause) == 0 || !w.streams[failures].open) && w.place() != 0 && !w.status.known {
-		dst = appendData(dst, w.streams[c].id, false, w.session.line(f.Message))
+	open, told := &w.marked.open, w.marked.told
+	cause := w.cause(f, told)
+	if c := w.exec.place(); (len(cause) == 0 || !open[failures]) && w.place() != 0 && !told.known {
+		dst = appendData(dst, w.streams[c], false, w.session.line(f.Message))
 	}
 	for _, c := range [...]channel{stdout, stderr} {
-		if w.streams[c].open {
-			dst = appendData(dst, w.streams[c].id, true, nil)
+		if open[c] {
+			dst = appendData(dst, w.streams[c], true, nil)
 		}
 	}
-	if w.streams[failures].open {
-		dst = appendData(dst, w.streams[failures].id, true, cause)
+	if open[failures] {
+		dst = appendData(dst, w.streams[failures], true, cause)
 	}
 	return appendGoAway(dst)
 }

@@ -59,6 +59,7 @@ func (c *connection) failed(p []byte) {
 // same for both.
 type forwardSPDY struct {
 	forward
+	silent
 	conn    *spdy.Conn
 	whole   bool
 	pairs   map[pairKey]*pair       // those that are not over
@@ -193,11 +194,7 @@ func (w *forwardSPDY) ordered() []*pair {
 	return all
 }
 
-func (w *forwardSPDY) border() bool                    { return w.whole }
-func (w *forwardSPDY) mark()                           {}
-func (w *forwardSPDY) fill(dst []byte) ([]byte, bool)  { return dst, false }
-func (w *forwardSPDY) place() EventType                { return 0 }
-func (w *forwardSPDY) notice(dst, words []byte) []byte { return dst }
+func (w *forwardSPDY) border() bool { return w.whole }
 
 // last tells each connection why it ends, which kubectl prints.
 func (w *forwardSPDY) last(dst []byte, f *Final) []byte {

@@ -10,6 +10,7 @@ import (
 // the error channel 2*i+1, and is one connection for as long as the WebSocket lasts.
 type forwardChannels struct {
 	forward
+	silent
 	messages
 	ports []forwardPort
 }
@@ -78,11 +79,6 @@ func (a *announced) take(port uint16, p []byte, end bool) error {
 	}
 	return nil
 }
-
-func (w *forwardChannels) mark()                           {}
-func (w *forwardChannels) fill(dst []byte) ([]byte, bool)  { return dst, false }
-func (w *forwardChannels) place() EventType                { return 0 }
-func (w *forwardChannels) notice(dst, words []byte) []byte { return dst }
 
 // last tells each connection why it ends.
 func (w *forwardChannels) last(dst []byte, f *Final) []byte {

@@ -25,6 +25,7 @@ type Config struct {
 type Session struct {
 	info  *Info
 	sink  Sink
+	batch Gatherer // sink, if it is one; else nil
 	wake  func()
 	start time.Time
 
@@ -50,8 +51,11 @@ type wire interface {
 	// border reports whether what down has taken ends where a frame does, and words may follow.
 	border() bool
 
-	// mark tells that what down has taken is with the client.
+	// keep is called before octets of the server are taken, mark when those that down has taken so far may go to the
+	// client. back tells that none since keep do. What follows here goes by what the client has.
+	keep()
 	mark()
+	back()
 
 	// fill appends what completes the frame that the client has a part of, if that can be done: output that was never
 	// sent, NULs. Words may follow then.
@@ -76,6 +80,7 @@ func New(info *Info, config Config) (*Session, error) {
 	s := &Session{
 		info: info, sink: config.Sink, wake: config.Wake, start: time.Now(), atBorder: true,
 	}
+	s.batch, _ = config.Sink.(Gatherer)
 	s.wire = newWire(s, info)
 	if config.Notice != "" {
 		s.pending = append(s.pending, config.Notice)
@@ -136,29 +141,50 @@ func (s *Session) Down(p []byte) (n int, err error) {
 	if s.err != nil {
 		return 0, s.afterwards()
 	}
-	border := -1 // how many octets of p end with a frame
+	s.wire.keep()
+	if s.batch != nil {
+		s.batch.Gather()
+	}
+	n, border, err := s.take(p)
+	if err != nil {
+		// Whole frames before the failure still go out, so that words can follow.
+		s.fail(server.blame(err))
+		n = max(border, 0)
+	}
+	if s.batch != nil {
+		if err := s.batch.Flush(); err != nil {
+			s.fail(recorderError(err))
+			s.wire.back()
+			return 0, nil
+		}
+	}
+	s.atBorder = border == n
+	return n, nil
+}
+
+// take decodes octets of the API server, up to a place where there is something to say. border is how many of p end with
+// a frame, -1 if none do.
+func (s *Session) take(p []byte) (n, border int, err error) {
+	border = -1
 	if s.atBorder {
 		border = 0
 	}
 	for n < len(p) {
 		m, err := s.wire.down(p[n:])
 		if err != nil {
-			// Whole frames before the failure still go out, so that words can follow.
-			s.fail(server.blame(err))
-			s.atBorder = border >= 0
-			return max(border, 0), nil
+			return n, border, err
 		}
 		n += m
 		if s.wire.border() {
 			border = n
+			s.wire.mark()
 			if s.speaks() {
 				break
 			}
 		}
 	}
-	s.atBorder = border == n
 	s.wire.mark()
-	return n, nil
+	return n, border, nil
 }
 
 // afterwards returns the error, but not before Insert did.
@@ -189,9 +215,14 @@ func (s *Session) emit(e *Event) error {
 	s.event = *e
 	s.event.Time = time.Since(s.start)
 	if err := s.sink.Event(&s.event); err != nil {
-		return &Error{Blame: audit.BlameRecorder, Reason: ReasonRecorder, Err: err}
+		return recorderError(err)
 	}
 	return nil
+}
+
+// recorderError is about a Sink that does not take what it is given.
+func recorderError(err error) *Error {
+	return &Error{Blame: audit.BlameRecorder, Reason: ReasonRecorder, Err: err}
 }
 
 // data emits octets of a type, unless there are none.
