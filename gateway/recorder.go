@@ -23,6 +23,7 @@ type recorder struct {
 	notice  string        // told to the user at the start; empty: nothing
 	store   *record.Store // nil if nothing is recorded at all
 	account record.Account
+	open    sessions // that are decoded
 	audit   *audit.Log
 	log     zerolog.Logger
 }

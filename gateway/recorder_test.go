@@ -24,6 +24,10 @@ func message(channel byte, text string) string {
 	return "\x82" + string(rune(len(text)+1)) + string(rune(channel)) + text
 }
 
+// commandAgreed is how the API server agrees to what websocketFields ask for.
+const commandAgreed = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" +
+	"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\nSec-WebSocket-Protocol: v5.channel.k8s.io\r\n\r\n"
+
 // command is an exec that says a word and ends well.
 func command(word string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
@@ -32,9 +36,7 @@ func command(word string) http.HandlerFunc {
 			panic(err)
 		}
 		defer conn.Close()
-		io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"+
-			"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\nSec-WebSocket-Protocol: v5.channel.k8s.io\r\n\r\n"+
-			message(1, "")+message(1, word+"\n")+message(3, `{"metadata":{},"status":"Success"}`)+"\x88\x02\x03\xe8")
+		io.WriteString(conn, commandAgreed+message(1, "")+message(1, word+"\n")+message(3, `{"metadata":{},"status":"Success"}`)+"\x88\x02\x03\xe8")
 	}
 }
 

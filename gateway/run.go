@@ -142,6 +142,7 @@ func (g *Gateway) drain(cause error) {
 	event.Int("connections", g.mux.Connections()).Stringer("timeout", g.config.Drain.Timeout).
 		Msg("draining: no new connections are taken, streams may go on until the timeout")
 	g.tunnels.drain()
+	defer g.recorder.open.farewells(g.config.Drain.Timeout).Stop()
 	ctx, cancel := context.WithTimeout(context.Background(), g.config.Drain.Timeout)
 	defer cancel()
 	if err := g.mux.Shutdown(ctx); err != nil {

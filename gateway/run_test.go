@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"net"
@@ -56,6 +57,57 @@ func TestDrain(t *testing.T) {
 		t.Errorf("connections ended as %v, want two drained and one of shutdown", reasons)
 	}
 	b.log.one(t, "message", "stopped")
+}
+
+// Who sits at a terminal is told that the gateway is about to stop, and is told why
+// the session ends, both in the recording too.
+func TestDrainTellsSessions(t *testing.T) {
+	path := strings.Split(execPath, "?")[0]
+	b := start(t, settings{"drain": `{timeout: 4s}`, "recordings": `{dir: rec, mode: strict}`})
+	gone := make(chan struct{})
+	b.api.on(path, func(w http.ResponseWriter, _ *http.Request) {
+		c, _, err := w.(http.Hijacker).Hijack()
+		if err != nil {
+			panic(err)
+		}
+		defer c.Close()
+		io.WriteString(c, commandAgreed+message(1, "")+message(1, "$ "))
+		io.Copy(io.Discard, c) // until the gateway ends it
+		close(gone)
+	})
+	n := b.open()
+	if a := n.ask(path+"?command=sh&stdin=true&stdout=true&tty=true", websocketFields...); a.status != http.StatusSwitchingProtocols {
+		t.Fatalf("the exec = %d %q, want 101", a.status, a.body)
+	}
+	if prompt, err := n.r.Peek(len(message(1, "") + message(1, "$ "))); err != nil {
+		t.Fatalf("the client sees %q, %v", prompt, err)
+	}
+	b.cancel()
+	const closed = "\x88\x02\x03\xe8"
+	var seen []byte
+	for !bytes.HasSuffix(seen, []byte(closed)) {
+		octet, err := n.r.ReadByte()
+		if err != nil {
+			t.Fatalf("the client sees %q, %v, want a close frame at its end", seen, err)
+		}
+		seen = append(seen, octet)
+	}
+	n.Close()
+	for _, want := range []string{"gateway: the gateway stops in 4s", "gateway: the gateway stops, so the session ends", `"reason":"ServiceUnavailable"`} {
+		if !strings.Contains(string(seen), want) {
+			t.Errorf("the client sees %q, want %q in it", seen, want)
+		}
+	}
+	<-gone
+	if err := b.stop(); err != nil {
+		t.Errorf("Run = %v", err)
+	}
+	if e := b.audit.one(t, "event", "session.ended"); e.text("reason") != "shutdown" || e.text("recording") != "recorded" {
+		t.Errorf("the session ended as %v, want it recorded and ended by shutdown", e)
+	}
+	if text, r := recorded(t, filepath.Join(b.dir, "rec")); !strings.Contains(text, "stops in 4s") || !strings.Contains(r.Cause, "stops") {
+		t.Errorf("the recording shows %q and ends because of %q", text, r.Cause)
+	}
 }
 
 // A tunnel that is being opened when draining begins gets no further.

@@ -37,6 +37,7 @@ func (w *watched) start(held *reservation) error {
 		return err
 	}
 	w.recorder.audit.SessionStarted(&w.event)
+	w.recorder.open.add(w)
 	w.limitByToken()
 	return nil
 }
@@ -268,6 +269,7 @@ func (w *watched) Close(cause error) {
 	for _, t := range w.timers {
 		t.Stop()
 	}
+	w.recorder.open.remove(w)
 	w.session.Close(cause)
 	w.closeRecording(cause)
 	w.mu.Lock()
