@@ -43,7 +43,16 @@ func anonymousMemory(pid int) (int64, error) {
 	return parseSmaps(data, "Anonymous")
 }
 
-// parseSmaps finds a size in the text of smaps_rollup, see proc_pid_smaps(5):
+// residentMemory returns the resident memory of a process, in octets.
+func residentMemory(pid int, kind string) (int64, error) {
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return 0, err
+	}
+	return parseSmaps(data, kind)
+}
+
+// parseSmaps finds a size in the text of smaps_rollup or status:
 //
 //	Anonymous:           152 kB
 func parseSmaps(data []byte, name string) (int64, error) {
@@ -56,5 +65,5 @@ func parseSmaps(data []byte, name string) (int64, error) {
 		n, err := strconv.ParseInt(string(fields[1]), 10, 64)
 		return n << 10, err
 	}
-	return 0, fmt.Errorf("no size %s in smaps_rollup", name)
+	return 0, fmt.Errorf("no size %s in the account", name)
 }

@@ -14,4 +14,8 @@ func childAttributes() *syscall.SysProcAttr { return nil }
 
 func cpuTime(int) (time.Duration, error) { return 0, errNotLinux }
 
+func residentMemory(int, string) (int64, error) { return 0, errNotLinux }
+
+func setUpCrypto() (float64, error) { return 0, errNotLinux }
+
 func anonymousMemory(int) (int64, error) { return 0, errNotLinux }

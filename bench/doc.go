@@ -38,6 +38,8 @@
 //     threads, garbage collection included) over a fixed number of requests,
 //     divided by that number. Each tunnel has one request under way at a time.
 //     Every response is compared with what the upstream sent.
+//   - At a fixed rate a request begins when it is due, or, where the one before
+//     it was slow, should have: its latency counts from there.
 //   - Memory is the anonymous resident memory of the process (heap, stacks, the
 //     runtime's own) once it has settled, with watch tunnels open that have got
 //     one event and are silent, minus the same before they were opened, divided
@@ -52,8 +54,9 @@
 //
 //   - The gateway writes an audit line and counts metrics for each request; the
 //     others do neither. The ratio is the gateway's price with these.
-//   - Nothing about latency or about the most requests a machine can carry. The
-//     clock on the wall is not looked at.
+//   - Latency is the only thing that the clock on the wall tells, and it tells as
+//     much of the machine: load, upstream and the process under test share its
+//     cores. Of the most requests that a machine can carry nothing is said.
 //   - Loopback has no loss, no segments, no interrupts of a network card. The
 //     kernel's part of the account is other there than on a network.
 //   - Socket buffers and page tables are the kernel's memory and not in the

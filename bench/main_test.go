@@ -30,8 +30,8 @@ func TestRunReportsEveryWork(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
 	file := filepath.Join(t.TempDir(), "report.json")
 	var table, progress bytes.Buffer
-	args := []string{"-rounds", "2", "-requests", "40", "-tunnels", "1,3", "-watches", "64",
-		"-only", "^request|^watch/state=idle", "-json", file}
+	args := []string{"-rounds", "2", "-requests", "40", "-tunnels", "1,3",
+		"-only", "^request.*tunnels=[13]$|fresh", "-json", file}
 	if err := run(t.Context(), args, &table, &progress); err != nil {
 		t.Fatal(err)
 	}
@@ -43,7 +43,7 @@ func TestRunReportsEveryWork(t *testing.T) {
 	if err := json.Unmarshal(data, &got); err != nil {
 		t.Fatal(err)
 	}
-	want := []string{"request/size=4KiB/tunnels=1", "request/size=4KiB/tunnels=3", "watch/state=idle"}
+	want := []string{"request/size=4KiB/tunnels=1", "request/size=4KiB/tunnels=3", "memory/state=fresh"}
 	if len(got.Works) != len(want) {
 		t.Fatalf("%d works, want %d:\n%s", len(got.Works), len(want), data)
 	}
@@ -98,11 +98,11 @@ func TestParseOptionsChoosesWorks(t *testing.T) {
 		args []string
 		want int
 	}{
-		{[]string{"-only=^request"}, 3},
-		{[]string{"-only=^request", "-tunnels=1,2,4,8"}, 4},
+		{[]string{"-only=^request"}, 4},
+		{[]string{"-only=^request", "-tunnels=1,2,4,8"}, 5},
 		{[]string{"-only=^watch/state=idle"}, 1},
 		{[]string{"-only=size=4KiB/tunnels=1$"}, 1},
-		{[]string{"-only=size=4KiB/tunnels=1"}, 2},
+		{[]string{"-only=size=4KiB/tunnels=1"}, 3},
 	} {
 		o, err := parseOptions(row.args, os.Stderr)
 		if err != nil {

@@ -34,3 +34,10 @@ func settledMemory(ctx context.Context, pid int) (int64, error) {
 }
 
 func abs(n int64) int64 { return max(n, -n) }
+
+// Kinds of resident memory, see proc_pid_status(5). Both have the pages of files
+// that are mapped, which are those of the program.
+const (
+	residentNow  = "VmRSS"
+	residentPeak = "VmHWM"
+)

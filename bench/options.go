@@ -106,15 +106,29 @@ func (o *options) check(rest []string) error {
 
 // works returns what is to be measured, in the order of the table.
 func (o *options) works() []work {
-	var all, chosen []work
-	for _, tunnels := range o.tunnels {
-		all = append(all, requestWork(tunnels, o.requests))
-	}
-	all = append(all, downloadWork(codingLength), downloadWork(codingChunked), uploadWork(), watchWork(o.watches))
-	for _, w := range all {
+	var chosen []work
+	for _, w := range o.allWorks() {
 		if o.only.MatchString(w.name) {
 			chosen = append(chosen, w)
 		}
 	}
 	return chosen
+}
+
+func (o *options) allWorks() (all []work) {
+	for _, tunnels := range o.tunnels {
+		all = append(all, requestWork(tunnels, o.requests))
+	}
+	all = append(all,
+		rateWork(16),
+		downloadWork(codingLength), downloadWork(codingChunked), uploadWork(),
+		watchWork(o.watches), eventWork(),
+		setUpWork(false), setUpWork(true))
+	for _, recorded := range []bool{false, true} {
+		for _, size := range []int{32 << 10, 1 << 10, 64} {
+			all = append(all, execWork(flowText, size, recorded))
+		}
+		all = append(all, execWork(flowBinary, 32<<10, recorded), keystrokeWork(recorded))
+	}
+	return append(all, manyExecsWork(), freshWork())
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"net/url"
@@ -121,13 +122,42 @@ func (p *peer) upload(head []byte) error {
 	return err
 }
 
-// watch sends one event and is then silent until the watcher goes away.
-func (p *peer) watch() error {
+// watch sends one event, then those that the parameters ask for, and is then
+// silent until the watcher goes away.
+func (p *peer) watch(head []byte) error {
+	q, err := query(head)
+	if err != nil {
+		return err
+	}
 	if _, err := p.Write(watchAnswer); err != nil {
 		return err
 	}
-	_, err := io.Copy(io.Discard, p)
+	if q.Has("events") {
+		if err := p.events(q); err != nil {
+			return err
+		}
+	}
+	_, err = io.Copy(io.Discard, p)
 	return err
+}
+
+// events sends one event after another; gap and delay are in nanoseconds.
+func (p *peer) events(q url.Values) error {
+	count, err1 := number(q, "events")
+	gap, err2 := number(q, "gap")
+	delay, err3 := number(q, "delay")
+	if err := errors.Join(err1, err2, err3); err != nil {
+		return err
+	}
+	time.Sleep(time.Duration(delay))
+	beat := newPace(time.Duration(gap))
+	for range count {
+		if _, err := p.Write(watchChunk); err != nil {
+			return err
+		}
+		beat.wait()
+	}
+	return nil
 }
 
 // pace sleeps from one point in time to the next, and is not put off by a late

@@ -24,7 +24,7 @@ type result struct {
 	Title  string             `json:"title"`
 	Unit   string             `json:"unit"`
 	Sides  map[string]summary `json:"sides"`
-	Ratios map[string]summary `json:"ratios"` // gateway to each other side, of the samples of one round
+	Ratios map[string]summary `json:"ratios"` // gateway to each other side, of the samples of one round; or to another figure
 	Goals  []verdict          `json:"goals,omitempty"`
 }
 
@@ -32,6 +32,7 @@ type result struct {
 type verdict struct {
 	Of    string  `json:"of"` // a side, or "better relay"; empty: the goal is absolute
 	Most  float64 `json:"most"`
+	Slack float64 `json:"slack,omitempty"` // added to what the side may have, in the unit of the figure
 	Value float64 `json:"value"`
 	Met   bool    `json:"met"`
 }
@@ -66,10 +67,16 @@ func (r *report) add(w *work, all samples) {
 			line.Name += ":" + f.name
 		}
 		for side, values := range all {
+			if f.side != "" && f.side != side {
+				continue
+			}
 			line.Sides[side] = summarize(values[i])
 			if own := all[sideGateway]; own != nil && side != sideGateway {
 				line.Ratios[side] = summarize(ratios(own[i], values[i]))
 			}
+		}
+		if before := r.find(f.asPart); before != nil {
+			line.Ratios[f.asPart] = summarize([]float64{line.Sides[sideGateway].Median / before.Sides[sideGateway].Median})
 		}
 		for _, g := range f.goals {
 			line.judge(g)
@@ -99,9 +106,15 @@ func (r *result) judge(g goal) {
 			key = sideBatching // the gateway looks worse beside it
 		}
 	}
-	if s, measured := from[key]; measured {
-		r.Goals = append(r.Goals, verdict{Of: g.of, Most: g.most, Value: s.Median, Met: s.Median <= g.most})
+	s, measured := from[key]
+	if !measured {
+		return
 	}
+	v := verdict{Of: g.of, Most: g.most, Slack: g.slack, Value: s.Median, Met: s.Median <= g.most}
+	if g.slack > 0 {
+		v.Met = r.Sides[sideGateway].Median <= g.most*r.Sides[key].Median+g.slack
+	}
+	r.Goals = append(r.Goals, v)
 }
 
 func (r *report) writeJSON(file string) error {
@@ -198,7 +211,10 @@ func (v verdict) String() string {
 	if v.Of == "" {
 		return fmt.Sprintf("<= %g: %s", v.Most, word)
 	}
-	return fmt.Sprintf("<= %g %s: %s", v.Most, v.Of, word)
+	if v.Slack > 0 {
+		return fmt.Sprintf("<= %g %s + %g: %s", v.Most, v.Of, v.Slack, word)
+	}
+	return fmt.Sprintf("%.2f <= %g %s: %s", v.Value, v.Most, v.Of, word)
 }
 
 func cell(from map[string]summary, side string) string {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"strconv"
+	"time"
 )
 
 // requestHead is what kubectl sends, about.
@@ -28,9 +29,7 @@ func headOf(method, path, more string) []byte {
 
 var (
 	smallRequest = requestHead(smallPath)
-	watchRequest = requestHead(watchPath)
-
-	okLine = []byte("HTTP/1.1 200 ")
+	okLine       = []byte("HTTP/1.1 200 ")
 )
 
 // get does one small request and compares the answer.
@@ -94,38 +93,65 @@ func checkHead(head []byte) (int, error) {
 
 // contentLength returns the length that a head gives.
 func contentLength(head []byte) (int64, error) {
+	value := field(head, "Content-Length")
+	if value == "" {
+		return 0, errNoLength
+	}
+	return strconv.ParseInt(value, 10, 64)
+}
+
+// field returns the value of a header field; empty: it is not there.
+func field(head []byte, name string) string {
 	for rest := head; len(rest) > 0; {
 		var line []byte
 		line, rest, _ = bytes.Cut(rest, []byte("\r\n"))
-		name, value, _ := bytes.Cut(line, []byte(":"))
-		if bytes.EqualFold(name, []byte("Content-Length")) {
-			return strconv.ParseInt(string(bytes.TrimSpace(value)), 10, 64)
+		key, value, _ := bytes.Cut(line, []byte(":"))
+		if bytes.EqualFold(key, []byte(name)) {
+			return string(bytes.TrimSpace(value))
 		}
 	}
-	return 0, errNoLength
+	return ""
 }
 
 // watch begins a watch and reads its first event. Nothing comes after that.
-func (t *tunnel) watch() error {
-	if _, err := t.conn.Write(watchRequest); err != nil {
+func (t *tunnel) watch() error { return t.watchEvents(0, 0, 0) }
+
+// watchEvents is watch, and after delay further events come, gap apart.
+func (t *tunnel) watchEvents(count int, gap, delay time.Duration) error {
+	path := watchPath
+	if count > 0 {
+		path = fmt.Sprintf("%s&events=%d&gap=%d&delay=%d", path, count, gap, delay)
+	}
+	if _, err := t.conn.Write(requestHead(path)); err != nil {
 		return err
 	}
 	answer, err := t.answer()
 	if err != nil {
 		return err
 	}
+	t.body = answer.Body
+	return t.events(1)
+}
+
+// events reads events of a watch.
+func (t *tunnel) events(n int) error {
 	event := make([]byte, len(watchEvent))
-	if _, err := io.ReadFull(answer.Body, event); err != nil {
-		return err
-	}
-	if !bytes.Equal(event, watchEvent) {
-		return errBody
+	for range n {
+		if _, err := io.ReadFull(t.body, event); err != nil {
+			return err
+		}
+		if !bytes.Equal(event, watchEvent) {
+			return errBody
+		}
 	}
 	return nil
 }
 
 // answer reads the head of an answer that must be 200.
-func (t *tunnel) answer() (*http.Response, error) {
+func (t *tunnel) answer() (*http.Response, error) { return t.answerWith(http.StatusOK) }
+
+// answerWith reads the head of an answer that must have a status.
+func (t *tunnel) answerWith(status int) (*http.Response, error) {
 	if t.in == nil {
 		t.in = bufio.NewReaderSize(t.conn, 32<<10)
 	}
@@ -133,7 +159,7 @@ func (t *tunnel) answer() (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	if answer.StatusCode != http.StatusOK {
+	if answer.StatusCode != status {
 		return nil, fmt.Errorf("answered %q", answer.Status)
 	}
 	return answer, nil

@@ -18,6 +18,8 @@ type gate struct {
 	address string
 	roots   *x509.CertPool
 	user    *user
+
+	sessions *sessions // tickets that are used and taken; nil: none
 }
 
 // tunnel is one client: TLS in TLS, ready for requests. It is used by one
@@ -25,6 +27,7 @@ type gate struct {
 type tunnel struct {
 	conn *tls.Conn // inner
 	buf  []byte
+	body io.Reader     // of a watch
 	in   *bufio.Reader // over conn, made when it is first needed; empty between answers
 	stop func() bool   // ends the watch over the context
 }
@@ -40,9 +43,9 @@ func (g *gate) open(ctx context.Context) (*tunnel, error) {
 	}
 	t := &tunnel{buf: make([]byte, answerRoom)}
 	t.stop = context.AfterFunc(ctx, func() { raw.Close() })
-	outer := tls.Client(raw, g.tls())
+	outer := tls.Client(raw, g.tls(outerLayer))
 	if err = g.connect(outer, t.buf); err == nil {
-		t.conn = tls.Client(outer, g.tls())
+		t.conn = tls.Client(outer, g.tls(innerLayer))
 		err = t.conn.Handshake()
 	}
 	if err != nil {
@@ -53,8 +56,18 @@ func (g *gate) open(ctx context.Context) (*tunnel, error) {
 	return t, nil
 }
 
-func (g *gate) tls() *tls.Config {
-	return &tls.Config{RootCAs: g.roots, ServerName: targetHost, MinVersion: tls.VersionTLS13}
+// The layers of a tunnel.
+const (
+	outerLayer = iota
+	innerLayer
+)
+
+func (g *gate) tls(layer int) *tls.Config {
+	config := &tls.Config{RootCAs: g.roots, ServerName: targetHost, MinVersion: tls.VersionTLS13}
+	if g.sessions != nil {
+		config.ClientSessionCache = [...]tls.ClientSessionCache{g.sessions.outer, g.sessions.inner}[layer]
+	}
+	return config
 }
 
 // connect does the outer handshake and the CONNECT.
@@ -81,7 +94,7 @@ func (g *gate) connect(outer *tls.Conn, buf []byte) error {
 
 // healthy reports whether the server answers GET /healthz.
 func (g *gate) healthy(ctx context.Context) error {
-	c, err := (&tls.Dialer{Config: g.tls()}).DialContext(ctx, "tcp", g.address)
+	c, err := (&tls.Dialer{Config: g.tls(outerLayer)}).DialContext(ctx, "tcp", g.address)
 	if err != nil {
 		return err
 	}

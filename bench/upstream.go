@@ -19,6 +19,8 @@ const (
 	downloadPath = "/api/v1/namespaces/default/secrets?"
 	uploadPath   = "/api/v1/namespaces/default/secrets?"
 
+	execPath = "/api/v1/namespaces/default/pods/web-0/exec?container=web&stdout=true&" // command=...
+
 	codingLength  = "length"
 	codingChunked = "chunked"
 
@@ -33,7 +35,8 @@ var (
 	watchEvent = []byte(`{"type":"ADDED","object":{"kind":"Pod","apiVersion":"v1","metadata":{"name":"web-0"}}}` + "\n")
 
 	smallAnswer = append(fmt.Appendf(nil, answerHead+"Content-Length: %d\r\n\r\n", len(smallBody)), smallBody...)
-	watchAnswer = fmt.Appendf(nil, answerHead+"Transfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n", len(watchEvent), watchEvent)
+	watchChunk  = fmt.Appendf(nil, "%x\r\n%s\r\n", len(watchEvent), watchEvent)
+	watchAnswer = append([]byte(answerHead+"Transfer-Encoding: chunked\r\n\r\n"), watchChunk...)
 	refusal     = []byte("HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
 )
 
@@ -106,6 +109,7 @@ var (
 	watchLine    = []byte("GET " + watchPath)
 	downloadLine = []byte("GET " + downloadPath)
 	uploadLine   = []byte("POST " + uploadPath)
+	execLine     = []byte("GET " + execPath)
 )
 
 // answer does what a request asks for. An error ends the connection.
@@ -116,11 +120,13 @@ func (u *upstream) answer(p *peer, head []byte) (err error) {
 	case bytes.HasPrefix(head, smallLine):
 		_, err = p.Write(smallAnswer)
 	case bytes.HasPrefix(head, watchLine):
-		err = p.watch()
+		err = p.watch(head)
 	case bytes.HasPrefix(head, downloadLine):
 		err = p.download(head)
 	case bytes.HasPrefix(head, uploadLine):
 		err = p.upload(head)
+	case bytes.HasPrefix(head, execLine):
+		err = p.exec(head)
 	default:
 		_, err = p.Write(refusal)
 	}

@@ -16,6 +16,10 @@ type work struct {
 	sides    []string // that do it; nil: all
 	recorded bool     // the gateway records; the others never do
 
+	// alone returns what is the least that can be done for it, as the side
+	// sideCrypto; nil: not known.
+	alone func() (float64, error)
+
 	// sample measures a server that has just been started. It returns a value for
 	// each figure.
 	sample func(ctx context.Context, l *lab, s *server) ([]float64, error)
@@ -27,15 +31,24 @@ type figure struct {
 	title string
 	unit  string
 	goals []goal
+	side  string // it is of this one only; empty: of all
+
+	// asPart is the name of an earlier line of the table: a goal may be of the
+	// gateway's median there. Empty: none is.
+	asPart string
 }
 
 // goal is the most that a figure may be.
 type goal struct {
-	of   string // a side: the goal is a ratio; better: to the better of the relays; empty: it is absolute
-	most float64
+	of    string // a side: the goal is a ratio; better: to the better of the relays; empty: it is absolute
+	most  float64
+	slack float64 // added to what the side may have, in the unit
 }
 
 const better = "better relay"
+
+// sideCrypto is a side that is no process: the cryptographic operations alone.
+const sideCrypto = "crypto"
 
 const (
 	// sampleTimeout ends a sample that hangs.
@@ -61,6 +74,13 @@ func (l *lab) interleave(ctx context.Context, w *work, o *options, progress io.W
 	all := samples{}
 	for round := range o.rounds {
 		fmt.Fprintf(progress, "%s: round %d of %d\n", w.name, round+1, o.rounds)
+		if w.alone != nil {
+			least, err := w.alone()
+			if err != nil {
+				return nil, err
+			}
+			all.add(sideCrypto, []float64{least})
+		}
 		for turn := range sides {
 			s := &sides[(round+turn)%len(sides)]
 			if !w.done(s.name) || !o.asks(s.name) {

@@ -14,13 +14,13 @@ const (
 // downloadWork is the CPU time of an octet of a big answer.
 func downloadWork(coding string) work {
 	return bodyWork("download/coding="+coding, fmt.Sprintf("download, 16 MiB, %s", coding),
-		[]goal{{sideRelay, 0.75}, {sideBatching, 1.05}},
+		[]goal{{of: sideRelay, most: 0.75}, {of: sideBatching, most: 1.05}},
 		func(t *tunnel, size int64) error { return t.download(size, coding) })
 }
 
 // uploadWork is the CPU time of an octet of a big request.
 func uploadWork() work {
-	return bodyWork("upload/coding=length", "upload, 16 MiB", []goal{{sideRelay, 1.03}}, (*tunnel).upload)
+	return bodyWork("upload/coding=length", "upload, 16 MiB", []goal{{of: sideRelay, most: 1.03}}, (*tunnel).upload)
 }
 
 func bodyWork(name, title string, goals []goal, move func(*tunnel, int64) error) work {

@@ -11,7 +11,7 @@ func requestWork(tunnels, requests int) work {
 		name: fmt.Sprintf("request/size=4KiB/tunnels=%d", tunnels),
 		figures: []figure{{
 			title: fmt.Sprintf("GET, 4 KiB, %s", plural(tunnels, "tunnel")), unit: "µs",
-			goals: []goal{{better, 1.15}},
+			goals: []goal{{of: better, most: 1.15}},
 		}},
 		sample: func(ctx context.Context, l *lab, s *server) ([]float64, error) {
 			us, err := requestCost(ctx, l, s, tunnels, requests)
