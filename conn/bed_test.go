@@ -14,6 +14,7 @@ import (
 
 	"github.com/spliceway/spliceway/audit"
 	"github.com/spliceway/spliceway/internal/testnet"
+	"github.com/spliceway/spliceway/internal/tlsio"
 )
 
 // bed is a gateway over TCP between a client and an API server that do no more
@@ -52,6 +53,20 @@ func (l *layers) wrap(n int, opened, accepted net.Conn) (net.Conn, net.Conn) {
 	return opened, accepted
 }
 
+// accept wraps the gateway's end of the client's connection as package tlsmux does.
+func (l *layers) accept(opened, accepted net.Conn) (net.Conn, *tlsio.Conn) {
+	top := net.Conn(tlsio.NewBase(accepted))
+	bases := []*tlsio.Base{top.(*tlsio.Base)}
+	for n := range l.client {
+		if n > 0 {
+			base := tlsio.NewBase(top)
+			top, bases = base, append([]*tlsio.Base{base}, bases...)
+		}
+		opened, top = l.wrap(1, opened, top)
+	}
+	return opened, tlsio.New(top, bases...)
+}
+
 // dial opens a connection to the API server.
 func (b *bed) dial(_ context.Context, wrap func(net.Conn) net.Conn) (net.Conn, error) {
 	ours, theirs := testnet.TCPPair(b.tb)
@@ -72,7 +87,7 @@ func newBed(tb testing.TB, l layers, serve func(net.Conn)) *bed {
 	config := &Config{Pool: pool, Credential: &fixed{line: []byte("Authorization: Bearer gateway\r\n")},
 		Host: []byte("api.test:6443"), Done: func(*audit.Request) {}}
 	theirs, ours := testnet.TCPPair(tb)
-	opened, accepted := l.wrap(l.client, theirs, ours)
+	opened, accepted := l.accept(theirs, ours)
 	b.client = opened
 	ctx, cancel := context.WithCancelCause(context.Background())
 	ended := make(chan struct{})

@@ -369,15 +369,18 @@ func (c *Conn) bodyWait() time.Duration {
 
 // readUpstream reads what comes next of a response into c.down.
 func (c *Conn) readUpstream(wait time.Duration) *Error {
-	c.down.grab()
+	read := readLean
+	if !c.x.longRunning(&c.req) {
+		read = readArrived
+		c.down.grab()
+	}
 	for {
 		// The API server has its time from the end of the request on. While the
 		// body is moving, the uplink sees to it that it does.
 		moving := c.uplink.body.Load() == bodyMoving
 		c.x.upstream.reads.extend(wait)
-		n, err := c.x.upstream.Read(c.down.free())
-		c.down.w += n
-		if n > 0 {
+		err := read(c.x.upstream.Conn, &c.down)
+		if err == nil {
 			c.x.heard = true
 			return nil
 		}

@@ -5,6 +5,8 @@ import (
 	"net"
 	"sync"
 	"time"
+
+	"github.com/spliceway/spliceway/internal/tlsio"
 )
 
 // Dialer opens one TLS connection to an API server. It must put wrap around
@@ -78,11 +80,11 @@ func (p *Pool) dial(ctx context.Context) (*upstreamConn, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, p.config.DialTimeout)
 	defer cancel()
-	var s *socket
+	var base *tlsio.Base
 	start := time.Now()
 	c, err := p.config.Dial(ctx, func(c net.Conn) net.Conn {
-		s = newSocket(c)
-		return s
+		base = tlsio.NewBase(c)
+		return base
 	})
 	if p.config.Dialed != nil {
 		p.config.Dialed(time.Since(start), err)
@@ -93,7 +95,7 @@ func (p *Pool) dial(ctx context.Context) (*upstreamConn, error) {
 	p.mu.Lock()
 	p.active++
 	p.mu.Unlock()
-	u := newUpstreamConn(c, s)
+	u := newUpstreamConn(tlsio.New(c, base))
 	u.round = round
 	return u, nil
 }
@@ -101,7 +103,7 @@ func (p *Pool) dial(ctx context.Context) (*upstreamConn, error) {
 // put gives a connection back. The caller has read the whole response and
 // nothing more.
 func (p *Pool) put(u *upstreamConn) {
-	if !u.clean() || !p.keep(u) {
+	if !u.Drained() || !p.keep(u) {
 		p.drop(u)
 	}
 }

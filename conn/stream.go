@@ -122,7 +122,7 @@ func (s *stream) run() *Error {
 		writes: &u.writes, tap: s.tapUp, insert: untapped{}.Insert, wait: s.waitClient,
 	}
 	down := &direction{
-		src: u, dst: c.client, srcSide: audit.BlameUpstream, dstSide: audit.BlameClient,
+		src: u.Conn, dst: c.client, srcSide: audit.BlameUpstream, dstSide: audit.BlameClient,
 		writes: &c.writes, tap: s.tap.Down, insert: s.tap.Insert, wait: s.waitUpstream,
 	}
 	upEnded := make(chan struct{})
@@ -179,16 +179,14 @@ func (s *stream) guarded(d *direction, buf *buffer) (err *Error) {
 // copy moves octets until src ends or something fails. It begins with those that
 // buf already holds, and passes the end of src on.
 func (s *stream) copy(d *direction, buf *buffer) *Error {
-	buf.grab()
 	for {
 		if err := s.pass(d, buf.bytes()); err != nil {
 			return err
 		}
 		buf.r, buf.w = 0, 0
-		n, err := s.read(d, buf.free())
-		buf.w = n
+		err := s.read(d, buf)
 		switch {
-		case n > 0 || errors.Is(err, errWoken):
+		case err == nil || errors.Is(err, errWoken):
 		case errors.Is(err, io.EOF):
 			return s.passEnd(d)
 		default:
@@ -263,14 +261,14 @@ func closeWrite(c net.Conn) error {
 
 // read waits for octets. A direction may be silent for as long as it likes while
 // the other one moves.
-func (s *stream) read(d *direction, p []byte) (int, error) {
+func (s *stream) read(d *direction, buf *buffer) error {
 	for {
 		if err := d.wait(); err != nil {
-			return 0, err
+			return err
 		}
-		n, err := d.src.Read(p)
-		if n > 0 || !errors.Is(err, os.ErrDeadlineExceeded) || s.idle() {
-			return n, err
+		err := readLean(d.src, buf)
+		if !errors.Is(err, os.ErrDeadlineExceeded) || s.idle() {
+			return err
 		}
 	}
 }

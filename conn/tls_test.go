@@ -17,6 +17,7 @@ import (
 
 	"github.com/spliceway/spliceway/audit"
 	"github.com/spliceway/spliceway/internal/testnet"
+	"github.com/spliceway/spliceway/internal/tlsio"
 )
 
 // The real thing: TLS within TLS over TCP to the client, TLS over TCP to the API
@@ -144,13 +145,15 @@ func (h *host) connect() *far {
 	}
 	go func() { // ends with the client connection
 		defer close(f.ended)
-		inner := tls.Server(tls.Server(ours, certs), certs)
+		low := tlsio.NewBase(ours)
+		high := tlsio.NewBase(tls.Server(low, certs))
+		inner := tls.Server(high, certs)
 		defer inner.Close()
 		if err := inner.Handshake(); err != nil {
 			h.t.Errorf("handshake with the client: %v", err)
 			return
 		}
-		f.conn.Store(New(inner, &Caller{Connection: &audit.Connection{ID: "c1"}, Lines: lines}, &h.config))
+		f.conn.Store(New(tlsio.New(inner, high, low), &Caller{Connection: &audit.Connection{ID: "c1"}, Lines: lines}, &h.config))
 		f.end = f.conn.Load().Serve(ctx)
 	}()
 	f.Conn = tls.Client(&notedEnd{Conn: tls.Client(theirs, trust)}, trust)

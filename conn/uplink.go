@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/spliceway/spliceway/audit"
+	"github.com/spliceway/spliceway/internal/tlsio"
 )
 
 // watchDelay is how long a response may take before a goroutine is spent on
@@ -195,7 +196,10 @@ func (l *uplink) passBody(u *upstreamConn) error {
 // watch reads until the client is gone, the buffer is full or stop is called.
 func (l *uplink) watch(buf *buffer) {
 	for !buf.full() {
-		err := l.read(buf, 0)
+		err := l.awaitArrival()
+		if err == nil {
+			err = l.read(buf, 0)
+		}
 		switch {
 		case err == nil:
 			continue
@@ -209,15 +213,32 @@ func (l *uplink) watch(buf *buffer) {
 	}
 }
 
+// awaitArrival waits for something to come from the client, with a stack that is
+// small: most of the time of most watches goes by here. What came with the request
+// and lies between the layers of TLS is seen with what comes next.
+func (l *uplink) awaitArrival() error {
+	c, ok := l.c.client.(*tlsio.Conn)
+	if !ok {
+		return nil
+	}
+	if err := l.mayRead(0); err != nil {
+		return err
+	}
+	err := c.AwaitArrival()
+	if stopped := l.mayRead(0); stopped != nil {
+		return stopped
+	}
+	return err
+}
+
 // read appends to buf what the client sends next, within wait (0: without
 // limit).
 func (l *uplink) read(buf *buffer, wait time.Duration) error {
 	if err := l.mayRead(wait); err != nil {
 		return err
 	}
-	n, err := l.c.client.Read(buf.free())
-	buf.w += n
-	if n > 0 {
+	err := readArrived(l.c.client, buf)
+	if err == nil {
 		return nil
 	}
 	if stopped := l.mayRead(wait); stopped != nil {

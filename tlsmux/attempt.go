@@ -2,10 +2,11 @@ package tlsmux
 
 import (
 	"crypto/rand"
-	"crypto/tls"
 	"net/netip"
 	"strings"
 	"time"
+
+	"github.com/spliceway/spliceway/internal/tlsio"
 )
 
 // An Attempt is a connection as far as it has come. Fields are set by the
@@ -108,9 +109,9 @@ func printable(value []byte) string {
 type Tunnel struct {
 	*Attempt
 
-	// Conn is the inner TLS connection. It belongs to the handler until that
+	// Conn is the top of both layers of TLS. It belongs to the handler until that
 	// returns; no deadline is set.
-	Conn *tls.Conn
+	Conn *tlsio.Conn
 
 	// ServerName is what the client takes us for: the server name of the
 	// inner TLS, or the host of the CONNECT if it sent none. In lower case.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/spliceway/spliceway/httpparse"
+	"github.com/spliceway/spliceway/internal/tlsio"
 )
 
 // A connection is served, from accept to close, by the one goroutine that
@@ -19,10 +20,11 @@ type connection struct {
 	cfg     *Config // immutable
 	attempt *Attempt
 
-	raw   net.Conn
+	raw   *tlsio.Base
 	ahead []byte    // read from raw behind the PROXY header, until outer is there
 	outer *tls.Conn // nil before PhaseOuterTLS
 	inner *tls.Conn // nil before PhaseInnerTLS
+	top   *tlsio.Conn
 
 	phase  Phase     // the current one
 	since  time.Time // when it began
@@ -92,7 +94,7 @@ func (c *connection) open(ctx context.Context) (Handler, *Tunnel) {
 	if name == "" {
 		name = hostOf(c.attempt.Target)
 	}
-	return handler, &Tunnel{Attempt: c.attempt, Conn: c.inner, ServerName: name}
+	return handler, &Tunnel{Attempt: c.attempt, Conn: c.top, ServerName: name}
 }
 
 // run runs a phase, tells its outcome and answers the client if that is due.
@@ -168,7 +170,7 @@ func (c *connection) outerHandshake() error {
 	if err := c.limit(c.cfg.HandshakeTimeout); err != nil {
 		return err
 	}
-	conn := c.raw
+	var conn net.Conn = c.raw
 	if c.ahead != nil {
 		conn, c.ahead = &aheadConn{Conn: c.raw, ahead: c.ahead}, nil
 	}
@@ -209,7 +211,9 @@ func (c *connection) innerHandshake(ahead []byte, watch func() bool) error {
 	if _, err := io.WriteString(c.outer, replyEstablished); err != nil {
 		return fmt.Errorf("confirming the CONNECT: %w", err)
 	}
-	c.inner = tls.Server(&aheadConn{Conn: c.outer, ahead: ahead, host: hostOf(c.attempt.Target)}, c.mux.inner)
+	base := tlsio.NewBase(c.outer)
+	c.inner = tls.Server(&aheadConn{Conn: base, ahead: ahead, host: hostOf(c.attempt.Target)}, c.mux.inner)
+	c.top = tlsio.New(c.inner, base, c.raw)
 	if err := c.inner.Handshake(); err != nil {
 		return fmt.Errorf("inner handshake: %w", err)
 	}
@@ -257,8 +261,7 @@ func (c *connection) close() {
 		c.inner.CloseWrite()
 	}
 	c.outer.CloseWrite()
-	half, ok := c.raw.(interface{ CloseWrite() error })
-	if !c.linger || !ok || half.CloseWrite() != nil {
+	if !c.linger || c.raw.CloseWrite() != nil {
 		return
 	}
 	c.raw.SetReadDeadline(time.Now().Add(lingerTime))

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/spliceway/spliceway/internal/tlsio"
 )
 
 // A Handler serves a tunnel. It returns when the tunnel has ended, and must do
@@ -120,7 +122,7 @@ func (m *Mux) start(conn net.Conn) bool {
 		mux:     m,
 		cfg:     m.cfg.Load(),
 		attempt: &Attempt{ID: newID(), Started: time.Now(), Peer: peer, RemoteAddr: peer},
-		raw:     conn,
+		raw:     tlsio.NewBase(conn),
 	}
 	go c.serve()
 	return true
