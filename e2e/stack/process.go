@@ -29,10 +29,15 @@ type Process struct {
 
 // startProcess runs a program that logs to NAME.log in dir.
 func startProcess(dir, name, path string, args ...string) (*Process, error) {
+	return startCommand(dir, name, exec.Command(path, args...))
+}
+
+// startCommand is startProcess of a command that was prepared.
+func startCommand(dir, name string, cmd *exec.Cmd) (*Process, error) {
 	p := &Process{
 		Name:    name,
 		LogFile: filepath.Join(dir, name+".log"),
-		cmd:     exec.Command(path, args...),
+		cmd:     cmd,
 		done:    make(chan struct{}),
 	}
 	log, err := os.OpenFile(p.LogFile, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
@@ -41,10 +46,11 @@ func startProcess(dir, name, path string, args ...string) (*Process, error) {
 	}
 	defer log.Close()
 	p.cmd.Stdout, p.cmd.Stderr = log, log
-	p.cmd.SysProcAttr = &syscall.SysProcAttr{
-		Setpgid:   true, // Ctrl-C in a terminal is for its starter, which then stops it in order
-		Pdeathsig: syscall.SIGKILL,
+	if p.cmd.SysProcAttr == nil {
+		p.cmd.SysProcAttr = &syscall.SysProcAttr{}
 	}
+	p.cmd.SysProcAttr.Setpgid = true // Ctrl-C in a terminal is for its starter, which then stops it in order
+	p.cmd.SysProcAttr.Pdeathsig = syscall.SIGKILL
 	if err := p.cmd.Start(); err != nil {
 		return nil, fmt.Errorf("starting %s: %w", name, err)
 	}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"text/template"
 	"time"
@@ -51,6 +52,8 @@ type Config struct {
 
 	// Recordings is the value of the gateway's key recordings: a YAML flow mapping. Empty: nothing is recorded.
 	Recordings string
+
+	Disk *Disk // that the gateway sees; nil: none of its own
 }
 
 // ForCluster returns the part of a Config that a cluster decides.
@@ -198,7 +201,7 @@ drain:
   timeout: 5s
 {{.Options}}`))
 
-// startGateway writes the gateway's files and starts it.
+// startGateway writes the gateway's files and starts it for the first time.
 func (s *Stack) startGateway(ctx context.Context) error {
 	address, err := FreeAddress()
 	if err != nil {
@@ -223,7 +226,18 @@ func (s *Stack) startGateway(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if s.Gateway, err = startProcess(s.Dir, "gateway", s.Binary, "serve", "--config", s.GatewayConfig); err != nil {
+	return s.RestartGateway(ctx)
+}
+
+// RestartGateway starts the gateway, whose process has ended or has not been
+// started, with the configuration and at the addresses that it has, and waits
+// until it is ready.
+func (s *Stack) RestartGateway(ctx context.Context) (err error) {
+	cmd := exec.Command(s.Binary, "serve", "--config", s.GatewayConfig)
+	if s.Disk != nil {
+		cmd = s.Disk.wrap(cmd)
+	}
+	if s.Gateway, err = startCommand(s.Dir, "gateway", cmd); err != nil {
 		return err
 	}
 	return s.Gateway.waitReady(ctx, answersOK(http.DefaultClient, s.MetricsURL+"/healthz"))
