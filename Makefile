@@ -53,6 +53,10 @@ race: ## package tests under the race detector, and the gates it can't run
 e2e: ## real kubectl through the real binaries to a real API server
 	cd e2e && $(GO) test $(E2E_FLAGS) ./...
 
+.PHONY: e2e-long
+e2e-long: ## what e2e does a little of, in full: kill the gateway 100 times, and more
+	cd e2e && E2E_LONG=1 $(GO) test -v -timeout 60m -run '^TestRecordingKilled$$' .
+
 # Go before 1.27 can report the end of FUZZTIME as a failure (go.dev/issue/75804):
 # that one, and no other, is passed over.
 .PHONY: fuzz

@@ -224,17 +224,23 @@ func writeJSON(w http.ResponseWriter, value object) {
 // proof signs the keying material of an outer connection (protocol, Section 2).
 func proof(t *testing.T, outer *tls.Conn, key *ecdsa.PrivateKey) string {
 	t.Helper()
+	signature, err := prove(outer, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return signature
+}
+
+// prove is proof for any goroutine.
+func prove(outer *tls.Conn, key *ecdsa.PrivateKey) (string, error) {
 	state := outer.ConnectionState()
 	material, err := state.ExportKeyingMaterial("EXPERIMENTAL_twingate_gat", nil, 32)
 	if err != nil {
-		t.Fatal(err)
+		return "", err
 	}
 	digest := sha256.Sum256(material)
 	signature, err := ecdsa.SignASN1(rand.Reader, key, digest[:])
-	if err != nil {
-		t.Fatal(err)
-	}
-	return base64.StdEncoding.EncodeToString(signature)
+	return base64.StdEncoding.EncodeToString(signature), err
 }
 
 // dialOuter connects to a gateway and does the outer handshake.

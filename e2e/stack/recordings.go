@@ -42,19 +42,31 @@ type Transfer struct {
 // Recordings reads all recordings of a directory, ended or not.
 func Recordings(dir string) ([]Recording, error) {
 	var all []Recording
-	err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() || !strings.HasSuffix(path, ".cast") {
-			return err
+	bases, err := RecordingBases(dir)
+	for _, base := range bases {
+		r, err := ReadRecording(base)
+		if err != nil {
+			return nil, err
 		}
-		r, err := readRecording(strings.TrimSuffix(path, ".cast"))
 		all = append(all, r)
-		return err
-	})
+	}
 	return all, err
 }
 
-// readRecording reads BASE.json and BASE.cast.
-func readRecording(base string) (r Recording, err error) {
+// RecordingBases returns the paths of all recordings of a directory, without
+// their suffixes.
+func RecordingBases(dir string) (bases []string, err error) {
+	err = filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+		if base, is := strings.CutSuffix(path, ".cast"); err == nil && is && !entry.IsDir() {
+			bases = append(bases, base)
+		}
+		return err
+	})
+	return bases, err
+}
+
+// ReadRecording reads BASE.json and BASE.cast.
+func ReadRecording(base string) (r Recording, err error) {
 	text, err := os.ReadFile(base + ".json")
 	if errors.Is(err, fs.ErrNotExist) {
 		return r, nil // it is being made
