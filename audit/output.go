@@ -34,6 +34,18 @@ func Open(name string, onError func(error)) (*Log, error) {
 // does nothing.
 func (l *Log) Reopen() error { return l.out.reopen() }
 
+// Adopt has the log go on where other writes, a log that Open or New has returned
+// and that nobody uses. The file that it wrote to before is closed.
+func (l *Log) Adopt(other *Log) error { return l.out.adopt(other.out) }
+
+// File returns the name of the file that the log is written to; empty if it is not
+// of a file.
+func (l *Log) File() string {
+	l.out.mu.Lock()
+	defer l.out.mu.Unlock()
+	return l.out.name
+}
+
 // Close closes the file of the log. Events after that are errors of the log's
 // callback. For a log that is not of a file it does nothing.
 func (l *Log) Close() error { return l.out.close() }
@@ -56,10 +68,10 @@ var errClosed = errors.New("audit: log is closed")
 
 // output gives lines to a writer, one at a time.
 type output struct {
-	name    string // of the file; empty if w is not ours
 	onError func(error)
 
 	mu   sync.Mutex
+	name string    // guarded by mu; of the file, empty if w is not ours
 	w    io.Writer // guarded by mu; nil when closed
 	file *os.File  // guarded by mu; w if it is ours
 	torn bool      // guarded by mu; the last line was written in part
@@ -98,16 +110,32 @@ func (o *output) write(p []byte) error {
 }
 
 func (o *output) reopen() error {
-	if o.name == "" {
+	o.mu.Lock()
+	name := o.name
+	o.mu.Unlock()
+	if name == "" {
 		return nil
 	}
-	file, err := os.OpenFile(o.name, os.O_APPEND|os.O_CREATE|os.O_WRONLY, fileMode)
+	file, err := os.OpenFile(name, os.O_APPEND|os.O_CREATE|os.O_WRONLY, fileMode)
 	if err != nil {
 		return fmt.Errorf("audit: opening log: %w", err)
 	}
+	return o.replace(name, file, file)
+}
+
+func (o *output) adopt(p *output) error {
+	p.mu.Lock()
+	name, w, file := p.name, p.w, p.file
+	p.w, p.file = nil, nil
+	p.mu.Unlock()
+	return o.replace(name, w, file)
+}
+
+// replace writes to w from now on, and closes the file that was written to before.
+func (o *output) replace(name string, w io.Writer, file *os.File) error {
 	o.mu.Lock()
 	old := o.file
-	o.w, o.file = file, file
+	o.name, o.w, o.file, o.torn = name, w, file, false
 	o.mu.Unlock()
 	if old != nil {
 		return old.Close()

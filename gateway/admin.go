@@ -38,29 +38,30 @@ func (g *Gateway) serveReady(w http.ResponseWriter, _ *http.Request) {
 // problems lists what keeps the gateway from being of use, each with what to do
 // about it.
 func (g *Gateway) problems() []string {
+	gen := g.current.Load()
 	var problems []string
 	if g.draining.Load() {
 		problems = append(problems, fmt.Sprintf("draining: no new connections are taken, and the process ends by itself, "+
-			"after %s at the latest; use another instance", g.config.Drain.Timeout))
+			"after %s at the latest; use another instance", gen.config.Drain.Timeout))
 	}
-	if err := g.keys.Ready(); err != nil {
+	if err := gen.keys.Ready(); err != nil {
 		problems = append(problems, fmt.Sprintf("no token can be verified: %v; check that %s can be read from this machine: "+
-			"the log has the error of the last try", err, g.keySource()))
+			"the log has the error of the last try", err, gen.keys.source()))
 	}
-	if err := g.recorder.ready(); err != nil {
+	if err := gen.recorder.ready(); err != nil {
 		problems = append(problems, fmt.Sprintf("no session can be recorded: %v; make room in recordings.dir, or check that it is "+
 			"there and can be written", err))
 	}
-	return append(problems, g.unreachable()...)
+	return append(problems, gen.unreachable()...)
 }
 
 // unreachable lists all API servers if none could be reached when it was last
 // tried. One that is down does not make the gateway useless: the others are still
 // served, and the log and a metric tell of it.
-func (g *Gateway) unreachable() []string {
+func (gen *generation) unreachable() []string {
 	var all []string
-	for _, c := range g.clusters.Clusters() {
-		err := g.backends[c.Name()].dials.current()
+	for _, c := range gen.clusters.Clusters() {
+		err := gen.backends[c.Name()].dials.current()
 		if err == nil {
 			return nil
 		}

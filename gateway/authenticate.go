@@ -20,23 +20,37 @@ func (g *Gateway) authenticate(ctx context.Context, c *tlsmux.Connect) (tlsmux.H
 	who := &audit.Connection{
 		ID: c.ID, ClientID: c.ClientID, RemoteAddr: c.RemoteAddr.String(), Target: c.Target,
 	}
-	grant, b, err := g.admit(ctx, c, who)
+	gen := g.acquire()
+	handler, err := g.letIn(ctx, gen, c, who)
 	if err != nil {
-		return nil, g.refuse(who, err)
-	}
-	caller, err := newCaller(who, grant.Identity, b.extra, c.RemoteAddr.Addr())
-	if err != nil {
+		gen.release()
 		return nil, g.refuse(who, err)
 	}
 	g.metrics.Authentication("ok")
-	g.opening.add(c.Attempt, who)
+	g.opening.add(c.Attempt, admitted{who, gen})
+	return func(ctx context.Context, t *tlsmux.Tunnel) {
+		defer gen.release()
+		handler(ctx, t)
+	}, nil
+}
+
+// letIn returns what serves a client that is admitted.
+func (g *Gateway) letIn(ctx context.Context, gen *generation, c *tlsmux.Connect, who *audit.Connection) (tlsmux.Handler, error) {
+	grant, b, err := gen.admit(ctx, c, who)
+	if err != nil {
+		return nil, err
+	}
+	caller, err := newCaller(who, grant.Identity, b.extra, c.RemoteAddr.Addr())
+	if err != nil {
+		return nil, err
+	}
 	return func(ctx context.Context, t *tlsmux.Tunnel) { g.serveTunnel(ctx, t, caller, b, grant.Expires) }, nil
 }
 
 // admit verifies what the client shows, and fills in who as it goes, so that a
 // refusal names as much as is proven.
-func (g *Gateway) admit(ctx context.Context, c *tlsmux.Connect, who *audit.Connection) (*authn.Grant, *backend, error) {
-	grant, err := g.verifier.Verify(ctx, c.Token)
+func (gen *generation) admit(ctx context.Context, c *tlsmux.Connect, who *audit.Connection) (*authn.Grant, *backend, error) {
+	grant, err := gen.verifier.Verify(ctx, c.Token)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -55,12 +69,12 @@ func (g *Gateway) admit(ctx context.Context, c *tlsmux.Connect, who *audit.Conne
 	if err != nil {
 		return nil, nil, err
 	}
-	matched, err := g.clusters.Match(host, grant.Resource.Address)
+	matched, err := gen.clusters.Match(host, grant.Resource.Address)
 	if err != nil {
 		return nil, nil, err
 	}
 	who.Cluster = matched.Name()
-	return grant, g.backends[matched.Name()], nil
+	return grant, gen.backends[matched.Name()], nil
 }
 
 // refuse tells audit log and metrics, and turns err into the answer.

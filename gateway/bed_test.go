@@ -21,7 +21,6 @@ import (
 
 	"github.com/rs/zerolog"
 
-	"github.com/spliceway/spliceway/audit"
 	"github.com/spliceway/spliceway/config"
 	"github.com/spliceway/spliceway/internal/testnet"
 	"github.com/spliceway/spliceway/metrics"
@@ -89,15 +88,8 @@ func (b *bed) prepare(more settings) {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	if b.gateway, err = newGateway(cfg, metrics.Build{Version: "v1", Commit: "c1"}, zerolog.New(b.log), 20*time.Millisecond); err != nil {
+	if b.gateway, err = newGateway(cfg, metrics.Build{Version: "v1", Commit: "c1"}, zerolog.New(b.log), 20*time.Millisecond, b.audit); err != nil {
 		b.t.Fatal(err)
-	}
-	if cfg.Audit.Output == audit.Stdout {
-		b.gateway.audit = audit.New(b.audit, nil)
-		b.gateway.recorder.audit = b.gateway.audit
-		for _, backend := range b.gateway.backends {
-			backend.audit = b.gateway.audit
-		}
 	}
 }
 
@@ -162,7 +154,7 @@ func (b *bed) stop() error {
 // it was.
 func (b *bed) wantNothingLeft() {
 	g := b.gateway
-	for name, backend := range g.backends {
+	for name, backend := range g.current.Load().backends {
 		if stats := backend.pool.Stats(); stats.Active != 0 || stats.Idle != 0 {
 			b.t.Errorf("pool of %s at the end: %+v, want it empty", name, stats)
 		}
@@ -170,7 +162,7 @@ func (b *bed) wantNothingLeft() {
 	if n := g.mux.Connections(); n != 0 {
 		b.t.Errorf("%d connections at the end, want none", n)
 	}
-	if n := len(g.opening.who); n != 0 {
+	if n := len(g.opening.all); n != 0 {
 		b.t.Errorf("%d connections that are being opened at the end, want none", n)
 	}
 	if n := len(g.tunnels.open); n != 0 {

@@ -41,7 +41,7 @@ func newWireBed(t *testing.T) *wireBed {
 func (b *wireBed) ended() (heard octets, kept int) {
 	b.t.Helper()
 	b.until("all connections have ended", func() bool { return b.gateway.mux.Connections() == 0 })
-	pool := b.gateway.backends["prod"].pool
+	pool := b.gateway.current.Load().backends["prod"].pool
 	kept = pool.Stats().Idle
 	pool.CloseIdle()
 	return b.server.settled(), kept
@@ -326,7 +326,7 @@ func (w *wireRun) responses() {
 		io.WriteString(n, w.asked())
 		heard := w.hear(n)
 		<-said
-		pool := w.gateway.backends["prod"].pool
+		pool := w.gateway.current.Load().backends["prod"].pool
 		if w.Accepted() {
 			w.wantRelayed(heard)
 		} else {

@@ -1,150 +1,133 @@
 package gateway
 
 import (
+	"cmp"
+	"context"
+	"io"
+	"os"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
 
 	"github.com/spliceway/spliceway/audit"
-	"github.com/spliceway/spliceway/authn"
-	"github.com/spliceway/spliceway/cluster"
 	"github.com/spliceway/spliceway/config"
 	"github.com/spliceway/spliceway/metrics"
+	"github.com/spliceway/spliceway/record"
 	"github.com/spliceway/spliceway/tlsmux"
 )
 
-// Gateway is a configured gateway. It is made by New and used up by Run.
+// Gateway is a configured gateway. It is made by New and used up by Run. It has
+// what outlasts a configuration; what follows from one is a generation.
 type Gateway struct {
-	config   *config.Config
-	version  string        // of the binary
-	every    time.Duration // how often files are looked at
-	log      zerolog.Logger
-	audit    *audit.Log
-	metrics  *metrics.Metrics
-	keys     *authn.KeySet
-	verifier *authn.Verifier
-	certs    *tlsmux.Certificates
-	mux      *tlsmux.Mux
-	clusters *cluster.Set
-	backends map[string]*backend // by cluster name; read-only after New
-	recorder recorder
+	version string        // of the binary
+	every   time.Duration // how often files are looked at
+	log     zerolog.Logger
+	stdout  *audit.Log // whatever is written to standard output, so that no line is torn by another
+	audit   *audit.Log
+	metrics *metrics.Metrics
+	mux     *tlsmux.Mux
+	account record.Account
+
+	current atomic.Pointer[generation]
 
 	losses   losses
 	opening  opening
 	tunnels  tunnels
+	sessions sessions // that are decoded
 	draining atomic.Bool
+
+	running sync.WaitGroup // of parts, and of Run's own goroutines
+
+	reloading  sync.Mutex      // held while a generation is replaced
+	background context.Context // guarded by reloading; of parts, nil before Run and when draining
 }
 
 // New reads every file that cfg names and prepares a gateway, which must be Run:
 // it has opened the store of recordings. It opens no port and contacts nobody.
 // Diagnostics go to log.
 func New(cfg *config.Config, build metrics.Build, log zerolog.Logger) (*Gateway, error) {
-	return newGateway(cfg, build, log, watchInterval)
+	return newGateway(cfg, build, log, watchInterval, os.Stdout)
 }
 
-func newGateway(cfg *config.Config, build metrics.Build, log zerolog.Logger, every time.Duration) (*Gateway, error) {
-	g := &Gateway{config: cfg, version: build.Version, every: every, log: log, metrics: metrics.New(build), backends: make(map[string]*backend)}
-	if err := inTurn(g.openKeys, g.openCertificates, g.openAudit, g.openClusters, g.openMux, g.openRecordings); err != nil {
+func newGateway(cfg *config.Config, build metrics.Build, log zerolog.Logger, every time.Duration, stdout io.Writer) (*Gateway, error) {
+	g := &Gateway{version: build.Version, every: every, log: log, metrics: metrics.New(build)}
+	g.stdout = audit.New(stdout, nil)
+	var err error
+	if g.audit, err = g.openAudit(cfg); err != nil {
 		return nil, err
 	}
+	gen, err := g.newGeneration(cfg, nil)
+	if err != nil {
+		g.audit.Close()
+		return nil, err
+	}
+	g.current.Store(gen)
+	if g.mux, err = tlsmux.New(g.muxConfig(gen)); err != nil {
+		gen.discard()
+		g.audit.Close()
+		return nil, err
+	}
+	g.metrics.WatchConnections(g.mux.Connections)
 	return g, nil
 }
 
 // Check finds out whether New would succeed. It writes nothing, in particular no
 // audit file that would then belong to whoever ran the check.
 func Check(cfg *config.Config) error {
-	g := &Gateway{config: cfg, every: watchInterval, log: zerolog.Nop(), metrics: metrics.New(metrics.Build{}), backends: make(map[string]*backend)}
-	return inTurn(g.openKeys, g.openClusters, g.openCertificates)
+	g := &Gateway{every: watchInterval, log: zerolog.Nop(), metrics: metrics.New(metrics.Build{})}
+	gen := &generation{config: cfg, backends: make(map[string]*backend)}
+	defer gen.discard()
+	return inTurn(
+		func() error { return g.openKeys(gen, nil) },
+		func() error { return g.openClusters(gen, nil) },
+		func() error { return g.openCertificates(gen) },
+	)
 }
 
-// inTurn runs steps until one fails.
-func inTurn(steps ...func() error) error {
-	for _, step := range steps {
-		if err := step(); err != nil {
-			return err
-		}
+// config returns the configuration in force.
+func (g *Gateway) config() *config.Config { return g.current.Load().config }
+
+// muxConfig is what concerns connections before they are tunnels.
+func (g *Gateway) muxConfig(gen *generation) tlsmux.Config {
+	t := &gen.config.Timeouts
+	return tlsmux.Config{
+		Certificates: gen.certs.Get, Authenticate: g.authenticate, Observe: g.observe,
+		ProxyTrusted: gen.config.ProxyProtocol.TrustedCIDRs, MaxConnections: gen.config.Limits.Connections,
+		ProxyTimeout: t.ProxyHeader, HandshakeTimeout: t.Handshake, InnerTimeout: t.InnerHandshake,
+		Log: g.log,
 	}
-	return nil
 }
 
-func (g *Gateway) openAudit() (err error) {
-	g.audit, err = audit.Open(g.config.Audit.Output, func(err error) {
-		g.metrics.AuditError()
-		if lost := g.losses.add(time.Now()); lost > 0 {
-			g.log.Error().Err(err).Int("lost", lost).Str(audit.FieldFile, g.config.Audit.Output).
-				Msg("audit events lost; make room or repair audit.output, what follows is then written by itself")
-		}
-	})
-	return err
+// openAudit opens the log that cfg names.
+func (g *Gateway) openAudit(cfg *config.Config) (*audit.Log, error) {
+	if cfg.Audit.Output == audit.Stdout {
+		return audit.New(g.stdout.Lines(), g.auditFailed), nil
+	}
+	return audit.Open(cfg.Audit.Output, g.auditFailed)
 }
 
-// ReopenAudit opens the file of the audit log anew, so that one that was moved
+// auditFailed is told of each event that is lost.
+func (g *Gateway) auditFailed(err error) {
+	g.metrics.AuditError()
+	if lost := g.losses.add(time.Now()); lost > 0 {
+		g.log.Error().Err(err).Int("lost", lost).Str(audit.FieldFile, cmp.Or(g.audit.File(), audit.Stdout)).
+			Msg("audit events lost; make room or repair audit.output, what follows is then written by itself")
+	}
+}
+
+// reopenAudit opens the file of the audit log anew, so that one that was moved
 // away is let go. It does nothing for standard output. What comes of it is logged.
-func (g *Gateway) ReopenAudit() {
-	if g.config.Audit.Output == audit.Stdout {
+func (g *Gateway) reopenAudit() {
+	file := g.audit.File()
+	if file == "" {
 		return
 	}
 	if err := g.audit.Reopen(); err != nil {
-		g.log.Error().Err(err).Str(audit.FieldFile, g.config.Audit.Output).
+		g.log.Error().Err(err).Str(audit.FieldFile, file).
 			Msg("audit log can't be opened anew; events go on into the file that was open before")
 		return
 	}
-	g.log.Info().Str(audit.FieldFile, g.config.Audit.Output).Msg("audit log opened anew")
-}
-
-func (g *Gateway) openClusters() error {
-	var all []*cluster.Cluster
-	for _, settings := range g.config.Clusters {
-		b, err := g.newBackend(settings)
-		if err != nil {
-			return err
-		}
-		g.backends[settings.Name] = b
-		all = append(all, b.cluster)
-	}
-	var err error
-	g.clusters, err = cluster.NewSet(all)
-	return err
-}
-
-func (g *Gateway) openCertificates() (err error) {
-	var sources tlsmux.CertificatesConfig
-	for _, p := range g.config.TLS.Pairs() {
-		sources.Pairs = append(sources.Pairs, tlsmux.KeyPair(p))
-	}
-	if ca := &g.config.TLS.IssuingCA; ca.Enabled() {
-		sources.Authority = &tlsmux.AuthorityConfig{
-			CertificateFile: ca.CertificateFile, PrivateKeyFile: ca.PrivateKeyFile,
-			Names: ca.Names, Hosts: g.hosts(), Lifetime: ca.Lifetime,
-		}
-	}
-	g.certs, err = tlsmux.LoadCertificates(sources)
-	return err
-}
-
-// hosts are the names that clients know the clusters by.
-func (g *Gateway) hosts() []string {
-	var hosts []string
-	for _, c := range g.config.Clusters {
-		if c.Address != "" {
-			hosts = append(hosts, c.Address)
-		}
-		hosts = append(hosts, c.Aliases...)
-	}
-	return hosts
-}
-
-func (g *Gateway) openMux() (err error) {
-	t := &g.config.Timeouts
-	g.mux, err = tlsmux.New(tlsmux.Config{
-		Certificates: g.certs.Get, Authenticate: g.authenticate, Observe: g.observe,
-		ProxyTrusted: g.config.ProxyProtocol.TrustedCIDRs, MaxConnections: g.config.Limits.Connections,
-		ProxyTimeout: t.ProxyHeader, HandshakeTimeout: t.Handshake, InnerTimeout: t.InnerHandshake,
-		Log: g.log,
-	})
-	if err == nil {
-		g.metrics.WatchConnections(g.mux.Connections)
-	}
-	return err
+	g.log.Info().Str(audit.FieldFile, file).Msg("audit log opened anew")
 }

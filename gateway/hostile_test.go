@@ -157,7 +157,7 @@ func TestHostileResponses(t *testing.T) {
 			if got.err != nil || got.status != h.status || got.rest != "" || h.body != "" && got.body != h.body || strings.Contains(got.octets, "evil") {
 				t.Errorf("the client hears %q (%v), want %d %q", got.octets, got.err, h.status, h.body)
 			}
-			pool := b.gateway.backends["prod"].pool
+			pool := b.gateway.current.Load().backends["prod"].pool
 			b.until("the request has ended", func() bool { return pool.Stats().Active == 0 })
 			if kept := pool.Stats().Idle; kept != 0 && h.name != "interim-most" {
 				t.Error("the connection was kept")

@@ -70,7 +70,7 @@ func TestIsolation(t *testing.T) {
 		workers.Go(func() { i.work(fmt.Sprintf("user-%d", n%4), rand.New(rand.NewPCG(uint64(n), uint64(total)))) })
 	}
 	workers.Wait()
-	pool := b.gateway.backends["prod"].pool
+	pool := b.gateway.current.Load().backends["prod"].pool
 	b.until("every request has ended", func() bool { return pool.Stats().Active == 0 && b.gateway.mux.Connections() == 0 })
 	t.Logf("%d requests through %d tunnels; %d reached the API server, %d answered whole; %d clients left in the request, %d behind it,"+
 		" %d in the response; the API server cut %d before the response and %d in it", total, i.tunnels.Load(), i.served.Load(),

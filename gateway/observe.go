@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"context"
 	"errors"
 	"io"
 	"time"
@@ -21,10 +22,14 @@ func (g *Gateway) observe(a *tlsmux.Attempt, o tlsmux.Outcome) {
 	if o.Phase == tlsmux.PhaseAuthn && o.Result == tlsmux.ResultOK {
 		return // authenticate has noted who it is, until the end of the inner handshake
 	}
-	who := g.opening.take(a)
+	in := g.opening.take(a)
+	if in.generation != nil && o.Result != tlsmux.ResultOK {
+		in.generation.release() // or serveTunnel does
+	}
 	if told(o) {
 		return
 	}
+	who := in.who
 	if who == nil {
 		who = &audit.Connection{ID: a.ID, ClientID: a.ClientID, RemoteAddr: a.RemoteAddr.String(), Target: a.Target}
 	}
@@ -62,4 +67,12 @@ func (g *Gateway) reloaded(log zerolog.Logger, kind string, err error) {
 		return
 	}
 	log.Info().Str("kind", kind).Msg("reloaded")
+}
+
+// followCertificates reads certificates again when their files change, until ctx
+// is done.
+func (g *Gateway) followCertificates(ctx context.Context, certs *tlsmux.Certificates) {
+	certs.Run(ctx, g.every, func(file string, err error) {
+		g.reloaded(g.log.With().Str(audit.FieldFile, file).Logger(), "certificate", err)
+	})
 }

@@ -69,7 +69,7 @@ func TestObserveInnerHandshakeFails(t *testing.T) {
 func TestObservePanic(t *testing.T) {
 	b := newBed(t)
 	b.prepare(nil)
-	backend := b.gateway.backends["prod"]
+	backend := b.gateway.current.Load().backends["prod"]
 	done := backend.conn.Done
 	backend.conn.Done = func(r *audit.Request) {
 		done(r)
@@ -165,7 +165,7 @@ func TestObserveFaults(t *testing.T) {
 			b := newBed(t)
 			b.prepare(nil)
 			b.run()
-			backend := b.gateway.backends["prod"]
+			backend := b.gateway.current.Load().backends["prod"]
 			backend.metrics.RequestStarted()
 			row.request.Connection = &audit.Connection{}
 			backend.done(&row.request)

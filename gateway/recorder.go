@@ -1,9 +1,7 @@
 package gateway
 
 import (
-	"io"
 	"net/http"
-	"os"
 
 	"github.com/rs/zerolog"
 
@@ -16,44 +14,33 @@ import (
 )
 
 // recorder decides about every upgraded stream: whether it is recorded, and what
-// becomes of one that can't be. It is shared by all clusters and safe for
+// becomes of one that can't be. It is shared by all clusters of a generation and safe for
 // concurrent use.
 type recorder struct {
 	policy  record.Policy
-	notice  string        // told to the user at the start; empty: nothing
-	store   *record.Store // nil if nothing is recorded at all
-	account record.Account
-	open    sessions // that are decoded
+	notice  string // told to the user at the start; empty: nothing
+	store   *store // nil if nothing is recorded at all
+	account *record.Account
+	open    *sessions // that are decoded
 	audit   *audit.Log
 	log     zerolog.Logger
 }
 
-// openRecordings sets the policy in force and opens the store, which ends what a
-// crash has left in it.
-func (g *Gateway) openRecordings() error {
-	r := &g.recorder
-	r.policy, r.notice = g.config.Recordings.Policy(), g.config.Recordings.Notice
-	r.audit, r.log = g.audit, g.log
+// openRecordings sets the policy and opens the store, if there is anything to
+// record.
+func (g *Gateway) openRecordings(gen, old *generation) error {
+	r := &gen.recorder
+	r.policy, r.notice = gen.config.Recordings.Policy(), gen.config.Recordings.Notice
+	r.audit, r.account, r.open, r.log = g.audit, &g.account, &g.sessions, g.log
 	if !r.records() {
 		return nil
 	}
-	settings := g.config.Recordings.Store()
-	settings.Report = r.report
-	if g.config.Recordings.Lines != "" {
-		settings.Lines = g.lines()
+	var err error
+	if r.store, err = g.openStore(gen, old); err != nil {
+		return err
 	}
-	store, err := record.Open(settings)
-	r.store = store
-	return err
-}
-
-// lines is standard output, for recordings that are shipped as log lines: through
-// the audit log if that is there too, so that no line is torn by another.
-func (g *Gateway) lines() io.Writer {
-	if g.config.Audit.Output == audit.Stdout {
-		return g.audit.Lines()
-	}
-	return audit.New(os.Stdout, nil).Lines()
+	gen.behind = append(gen.behind, &r.store.part)
+	return nil
 }
 
 // records reports whether any session may be recorded.
@@ -69,24 +56,14 @@ func (r *recorder) records() bool {
 	return false
 }
 
-// close ends the store. Recordings that are still open are ended by it.
-func (r *recorder) close() {
-	if r.store == nil {
-		return
-	}
-	if err := r.store.Close(); err != nil {
-		r.log.Error().Err(err).Msg("recordings could not be ended; the next start ends them")
-	}
-}
-
-// report logs what the store has to say.
-func (r *recorder) report(n record.Notice) {
-	event := r.log.Warn()
+// recordingNotice logs what the store has to say.
+func (g *Gateway) recordingNotice(n record.Notice) {
+	event := g.log.Warn()
 	switch n.Kind {
 	case record.NoticeFailed, record.NoticeFull, record.NoticeTruncated:
-		event = r.log.Error()
+		event = g.log.Error()
 	case record.NoticeRoom:
-		event = r.log.Info()
+		event = g.log.Info()
 	}
 	event.Str(audit.FieldKind, string(n.Kind)).Str(audit.FieldSessionID, n.ID).Str(audit.FieldFile, n.Path).
 		Str(audit.FieldReason, n.Reason).Err(n.Err).Msg("recordings")

@@ -8,30 +8,36 @@ import (
 	"github.com/spliceway/spliceway/tlsmux"
 )
 
+// admitted is who was let in, and the generation that did so, which is acquired.
+type admitted struct {
+	who        *audit.Connection
+	generation *generation
+}
+
 // opening holds who has been let in and has not yet finished the inner
 // handshake, so that its failure can be told with a name. The zero value is
 // ready.
 type opening struct {
 	mu  sync.Mutex
-	who map[*tlsmux.Attempt]*audit.Connection // guarded by mu
+	all map[*tlsmux.Attempt]admitted // guarded by mu
 }
 
-func (o *opening) add(a *tlsmux.Attempt, who *audit.Connection) {
+func (o *opening) add(a *tlsmux.Attempt, in admitted) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.who == nil {
-		o.who = make(map[*tlsmux.Attempt]*audit.Connection)
+	if o.all == nil {
+		o.all = make(map[*tlsmux.Attempt]admitted)
 	}
-	o.who[a] = who
+	o.all[a] = in
 }
 
-// take removes an entry and returns it, or nil.
-func (o *opening) take(a *tlsmux.Attempt) *audit.Connection {
+// take removes an entry and returns it, or the zero value.
+func (o *opening) take(a *tlsmux.Attempt) admitted {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	who := o.who[a]
-	delete(o.who, a)
-	return who
+	in := o.all[a]
+	delete(o.all, a)
+	return in
 }
 
 // tunnels holds the request loops that are running, for draining them. The zero

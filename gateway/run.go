@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"sync"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -20,29 +19,28 @@ import (
 func (g *Gateway) Run(ctx context.Context) error {
 	listeners, admin, err := g.listen()
 	if err != nil {
-		g.recorder.close()
+		g.current.Load().discard()
+		g.audit.Close()
 		return err
 	}
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
-	var wg sync.WaitGroup
 	defer func() {
 		stop()
-		wg.Wait()
-		g.recorder.close()
+		g.running.Wait()
 		g.audit.Close() // written without a buffer: there is nothing to lose
 	}()
-	g.follow(background, &wg)
+	g.begin(background)
 
 	failed := make(chan error, len(listeners)+1)
 	if admin != nil {
-		wg.Go(func() {
+		g.running.Go(func() {
 			if err := g.serveAdmin(background, admin); err != nil {
 				failed <- err
 			}
 		})
 	}
 	for _, l := range listeners {
-		wg.Go(func() {
+		g.running.Go(func() {
 			if err := g.mux.Serve(ctx, l); err != nil {
 				failed <- err
 			}
@@ -68,45 +66,51 @@ func (g *Gateway) listen() (listeners []net.Listener, admin net.Listener, err er
 			}
 		}
 	}()
-	for _, address := range g.config.Listen {
+	cfg := g.config()
+	for _, address := range cfg.Listen {
 		l, err := net.Listen("tcp", address)
 		if err != nil {
 			return listeners, nil, fmt.Errorf("listening: %w", err)
 		}
 		listeners = append(listeners, l)
 	}
-	if g.config.Metrics.Listen == "" {
+	if cfg.Metrics.Listen == "" {
 		return listeners, nil, nil
 	}
-	if admin, err = net.Listen("tcp", g.config.Metrics.Listen); err != nil {
+	if admin, err = net.Listen("tcp", cfg.Metrics.Listen); err != nil {
 		return listeners, nil, fmt.Errorf("listening for metrics: %w", err)
 	}
 	return listeners, admin, nil
 }
 
-// follow starts what keeps files and keys up to date until ctx is done.
-func (g *Gateway) follow(ctx context.Context, wg *sync.WaitGroup) {
-	wg.Go(func() { g.keys.Run(ctx) })
-	wg.Go(func() {
-		g.certs.Run(ctx, g.every, func(file string, err error) {
-			g.reloaded(g.log.With().Str(audit.FieldFile, file).Logger(), "certificate", err)
-		})
-	})
-	for _, b := range g.backends {
-		wg.Go(func() { b.run(ctx, g.every) })
-	}
-	wg.Go(func() { g.gauge(ctx) })
+// begin starts what keeps files and keys up to date until ctx is done, and lets
+// Reload do its work.
+func (g *Gateway) begin(ctx context.Context) {
+	g.reloading.Lock()
+	defer g.reloading.Unlock()
+	g.background = ctx
+	g.current.Load().hold(ctx, &g.running)
+	g.running.Go(func() { g.gauge(ctx) })
 }
 
 // gauge keeps those metrics current that nothing else touches.
 func (g *Gateway) gauge(ctx context.Context) {
 	tick := time.NewTicker(g.every)
 	defer tick.Stop()
+	shown := make(map[string]bool) // files of certificates
 	for {
-		for _, e := range g.certs.Expiries() {
+		gen := g.current.Load()
+		gone := shown
+		shown = make(map[string]bool)
+		for _, e := range gen.certs.Expiries() {
 			g.metrics.CertificateExpiry(e.File, e.NotAfter)
+			shown[e.File] = true
+			delete(gone, e.File)
 		}
-		if at := g.keys.Fetched(); !at.IsZero() {
+		for file := range gone {
+			g.metrics.CertificateGone(file)
+		}
+		if at := gen.keys.Fetched(); !at.IsZero() {
 			g.metrics.SigningKeysFetched(at)
 		}
 		select {
@@ -119,7 +123,7 @@ func (g *Gateway) gauge(ctx context.Context) {
 
 // ready says that the gateway serves, and where.
 func (g *Gateway) ready(listeners []net.Listener, admin net.Listener) {
-	event := g.log.Info().Str(audit.FieldVersion, g.version).Int("pid", os.Getpid()).Int("clusters", len(g.backends))
+	event := g.log.Info().Str(audit.FieldVersion, g.version).Int("pid", os.Getpid()).Int("clusters", len(g.config().Clusters))
 	addresses := zerolog.Arr()
 	for _, l := range listeners {
 		addresses.Str(l.Addr().String())
@@ -135,15 +139,19 @@ func (g *Gateway) ready(listeners []net.Listener, admin net.Listener) {
 // the failure that makes it necessary, nil if somebody wants it so.
 func (g *Gateway) drain(cause error) {
 	g.draining.Store(true)
+	g.reloading.Lock() // what is in force now is what it ends with
+	g.background = nil
+	g.reloading.Unlock()
+	patience := g.config().Drain.Timeout
 	event := g.log.Info()
 	if cause != nil {
 		event = g.log.Error().Err(cause) // now, because Run returns it when all is over
 	}
-	event.Int("connections", g.mux.Connections()).Stringer("timeout", g.config.Drain.Timeout).
+	event.Int("connections", g.mux.Connections()).Stringer("timeout", patience).
 		Msg("draining: no new connections are taken, streams may go on until the timeout")
 	g.tunnels.drain()
-	defer g.recorder.open.farewells(g.config.Drain.Timeout).Stop()
-	ctx, cancel := context.WithTimeout(context.Background(), g.config.Drain.Timeout)
+	defer g.sessions.farewells(patience).Stop()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	if err := g.mux.Shutdown(ctx); err != nil {
 		g.log.Warn().Err(err).Msg("connections that were still open at drain.timeout were cut")

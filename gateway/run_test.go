@@ -171,7 +171,7 @@ func TestReopenAudit(t *testing.T) {
 	if err := os.Rename(file, file+".1"); err != nil {
 		t.Fatal(err)
 	}
-	b.gateway.ReopenAudit()
+	b.gateway.reopenAudit()
 	b.log.one(t, "message", "audit log opened anew")
 	b.open().mustAsk("/api/after")
 	if err := b.stop(); err != nil {
@@ -200,7 +200,7 @@ func TestReopenAuditNotPossible(t *testing.T) {
 	if err := os.Rename(dir, dir+".away"); err != nil {
 		t.Fatal(err)
 	}
-	b.gateway.ReopenAudit()
+	b.gateway.reopenAudit()
 	b.log.one(t, "level", "error", "file", filepath.Join(dir, "log"))
 	b.open().mustAsk("/api/after")
 	b.until("the event is there", func() bool {

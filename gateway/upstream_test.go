@@ -203,7 +203,7 @@ func (b *bed) rotateSigningKey(tokens chan string) {
 	second := newKey(b.t)
 	b.write("keys.json", jwks(b.t, "k2", second, jwk(b.t, "k1", b.signer)))
 	b.until("the gateway has the second key", func() bool {
-		_, err := b.gateway.keys.Key(b.t.Context(), "k2")
+		_, err := b.gateway.current.Load().keys.Key(b.t.Context(), "k2")
 		return err == nil
 	})
 	token, err := b.claims().Sign("k2", second)
@@ -248,7 +248,7 @@ func TestReloadAuthorities(t *testing.T) {
 	b := start(t, nil)
 	b.open().mustAsk("/api")
 	b.audit.one(t, "event", "request")
-	pool := b.gateway.backends["prod"].pool
+	pool := b.gateway.current.Load().backends["prod"].pool
 	b.until("the connection is back in the pool", func() bool { return pool.Stats().Idle == 1 })
 	b.write("api-ca.crt", string(b.api.ca.PEM())+string(testnet.NewCA(t).PEM()))
 	b.log.one(t, "message", "reloaded", "kind", "upstream-tls", "cluster", "prod")

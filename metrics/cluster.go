@@ -2,6 +2,7 @@ package metrics
 
 import (
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -63,6 +64,9 @@ type Cluster struct {
 	bytesDown   prometheus.Counter
 	dialSeconds prometheus.Observer
 	verbs       map[string]*verb // complete and read-only after newCluster
+
+	mu    sync.Mutex
+	pools map[*poolStats]struct{} // guarded by mu; nil until the first is watched
 }
 
 // verb has the children of one cluster and verb.
@@ -149,9 +153,29 @@ func (c *Cluster) Dial(result string, d time.Duration) {
 	c.dialSeconds.Observe(d.Seconds())
 }
 
-// WatchPool makes the open connections to the API server a metric. stats is asked
-// at each scrape and must be quick. It is called once a cluster.
-func (c *Cluster) WatchPool(stats func() (idle, active int)) {
+// WatchPool adds the open connections of a pool to a metric, until unwatch is
+// called. stats is asked at each scrape and must be quick. A cluster whose settings
+// were changed has two pools until the last stream of the old one has ended.
+func (c *Cluster) WatchPool(stats func() (idle, active int)) (unwatch func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.pools == nil {
+		c.pools = make(map[*poolStats]struct{})
+		c.registerPools()
+	}
+	p := &poolStats{stats}
+	c.pools[p] = struct{}{}
+	return func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		delete(c.pools, p)
+	}
+}
+
+// poolStats makes functions comparable.
+type poolStats struct{ ask func() (idle, active int) }
+
+func (c *Cluster) registerPools() {
 	gauge := func(state string, value func() float64) prometheus.Collector {
 		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Namespace: namespace, Name: "upstream_connections", Help: "Connections to API servers now open, by state.",
@@ -159,9 +183,19 @@ func (c *Cluster) WatchPool(stats func() (idle, active int)) {
 		}, value)
 	}
 	c.vecs.registry.MustRegister(
-		gauge("idle", func() float64 { idle, _ := stats(); return float64(idle) }),
-		gauge("active", func() float64 { _, active := stats(); return float64(active) }),
+		gauge("idle", func() float64 { idle, _ := c.poolSums(); return float64(idle) }),
+		gauge("active", func() float64 { _, active := c.poolSums(); return float64(active) }),
 	)
+}
+
+func (c *Cluster) poolSums() (idle, active int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for p := range c.pools {
+		i, a := p.ask()
+		idle, active = idle+i, active+a
+	}
+	return idle, active
 }
 
 // Retry counts a request that is repeated on another connection.

@@ -29,6 +29,8 @@ type Metrics struct {
 	authentications   *counters
 	refusals          *counters
 	reloads           *counters
+	configCurrent     prometheus.Gauge
+	configLoaded      prometheus.Gauge
 	panics            prometheus.Counter
 	auditErrors       prometheus.Counter
 	certificateExpiry *gauges
@@ -50,6 +52,8 @@ func New(build Build) *Metrics {
 		authentications:   f.counters("authentications_total", "Tokens and proofs verified, by result.", "result"),
 		refusals:          f.counters("refusals_total", "Requests that the gateway answered itself with an error that is not the API server's, by reason.", "reason"),
 		reloads:           f.counters("reload_total", "Reloads of files that changed, by kind of file and result.", "file", "result"),
+		configCurrent:     f.gauge("config_last_reload_successful", "Whether the configuration is in force that was last to be loaded: 1, or 0 if it was refused."),
+		configLoaded:      f.gauge("config_last_reload_success_timestamp_seconds", "When the configuration in force was loaded, in seconds since 1970."),
 		panics:            f.counter("panics_total", "Panics caught; each ended one connection."),
 		auditErrors:       f.counter("audit_errors_total", "Audit events lost because they could not be written."),
 		certificateExpiry: f.gauges("certificate_expiry_timestamp_seconds", "When a certificate in use ends, in seconds since 1970.", "certificate"),
@@ -57,6 +61,8 @@ func New(build Build) *Metrics {
 		perCluster:        newClusterVecs(f),
 		clusters:          make(map[string]*Cluster),
 	}
+	m.configCurrent.Set(1)
+	m.configLoaded.SetToCurrentTime()
 	info := f.gauges("build_info", "Always 1; the labels say which binary this is.", "version", "commit", "go_version")
 	info.with(build.Version, build.Commit, runtime.Version()).Set(1)
 	f.registry.MustRegister(m.keysAge, collectors.NewGoCollector(),
@@ -102,9 +108,20 @@ func (m *Metrics) Authentication(result string) { m.authentications.with(result)
 // Cluster.Error.
 func (m *Metrics) Refusal(reason string) { m.refusals.with(reason).Inc() }
 
-// Reload counts a reload of a changed file of a kind (certificate, token, keys,
-// configuration).
+// Reload counts a reload of a changed file of a kind (certificate, token, keys).
 func (m *Metrics) Reload(kind string, err error) { m.reloads.with(kind, result(err)).Inc() }
+
+// Configured counts a reload of the configuration, and tells whether the last one
+// that was wanted is in force.
+func (m *Metrics) Configured(err error) {
+	m.Reload("configuration", err)
+	if err != nil {
+		m.configCurrent.Set(0)
+		return
+	}
+	m.configCurrent.Set(1)
+	m.configLoaded.SetToCurrentTime()
+}
 
 // Panic counts a panic that was caught.
 func (m *Metrics) Panic() { m.panics.Inc() }
@@ -116,6 +133,11 @@ func (m *Metrics) AuditError() { m.auditErrors.Inc() }
 // file or use.
 func (m *Metrics) CertificateExpiry(certificate string, notAfter time.Time) {
 	m.certificateExpiry.with(certificate).Set(float64(notAfter.Unix()))
+}
+
+// CertificateGone removes what CertificateExpiry has set.
+func (m *Metrics) CertificateGone(certificate string) {
+	m.certificateExpiry.vec.DeleteLabelValues(certificate)
 }
 
 // SigningKeysFetched sets when the issuer's keys in use were last fetched; their

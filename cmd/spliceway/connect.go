@@ -45,7 +45,7 @@ func (f *connectFlags) complete(command *cobra.Command, required ...string) erro
 	if err != nil {
 		return usageError(err)
 	}
-	f.options.Log = log
+	f.options.Log = log.Logger
 	f.options.Issuer.Credentials.Prompt = func(user string) (string, error) {
 		return readPassword(command.InOrStdin(), command.ErrOrStderr(), fmt.Sprintf("Password of %s: ", user))
 	}

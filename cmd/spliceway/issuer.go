@@ -29,7 +29,7 @@ file is read again when it changes.`,
 			if err != nil {
 				return usageError(err)
 			}
-			server, err := issuer.New(file, log)
+			server, err := issuer.New(file, log.Logger)
 			if err != nil {
 				return badConfig(err, "")
 			}

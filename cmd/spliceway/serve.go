@@ -25,7 +25,10 @@ requests end, and lets streams go on for drain.timeout; a second signal ends it 
 once. Audit events go to audit.output, diagnostics to standard error.
 
 Certificates, keys, tokens and authorities are read again when their files change.
-SIGHUP opens the file of the audit log anew, as logrotate wants it.
+SIGHUP loads the configuration anew, as a whole or, if anything is wrong with it,
+not at all; connections that are open go on under the one that let them in. listen
+and metrics.listen can't change. SIGHUP also opens the file of the audit log anew,
+as logrotate wants it.
 
 A configuration that can't be used ends it with status 78.`,
 		Example: `  spliceway serve --config /etc/spliceway/config.yaml`,
@@ -56,12 +59,28 @@ func serve(command *cobra.Command, file string) error {
 		return badConfig(err, hintCheck)
 	}
 	v, c := build()
-	g, err := gateway.New(cfg, metrics.Build{Version: v, Commit: c}, log)
+	g, err := gateway.New(cfg, metrics.Build{Version: v, Commit: c}, log.Logger)
 	if err != nil {
 		return badConfig(err, hintCheck)
 	}
-	defer onHangup(g.ReopenAudit)()
+	defer onHangup(func() { reload(g, file, log) })()
 	return g.Run(command.Context())
+}
+
+// reload has the gateway load the file anew, and log as that wants it. The gateway
+// tells of what is wrong.
+func reload(g *gateway.Gateway, file string, log *logger) {
+	var loaded *config.Config
+	err := g.Reload(func() (cfg *config.Config, err error) {
+		if cfg, err = config.Load(file); err != nil {
+			return nil, err
+		}
+		loaded = cfg
+		return cfg, cfg.CheckFiles()
+	})
+	if err == nil {
+		_ = log.set(loaded.Log.Level, loaded.Log.Format) // which config has checked
+	}
 }
 
 // onHangup calls do for each SIGHUP, which would else end the process, until stop
