@@ -183,6 +183,7 @@ func TestRefused(t *testing.T) {
 		{"checkpoint-always", "recordings: {dir: d, checkpoint: always}", "recordings.checkpoint", "is not a duration"},
 		{"seal-key-public", "recordings: {dir: d, sealKeyFile: seal.pub}", "recordings.sealKeyFile", "name of a public key"},
 		{"seal-key-pasted", "recordings: {dir: d, sealKeyFile: '-----BEGIN PRIVATE KEY----- hunter2'}", "recordings.sealKeyFile", "not its content"},
+		{"keep-files-without-dir", "recordings: {lines: stdout, sealKeyFile: k, keepFiles: true}", "recordings.keepFiles", "needs recordings.dir"},
 		{"input-text", "recordings: {dir: d, input: yes}", "recordings.input", "is not true or false"},
 		{"notice-two-lines", "recordings: {dir: d, notice: \"a\\nb\"}", "recordings.notice", "must be one line"},
 		{"notice-literal", "recordings:\n  dir: d\n  notice: |\n    a\n", "recordings.notice", "without |"},

@@ -95,6 +95,7 @@ recordings:
   checkpoint: 1m
   sealKeyFile: seal.pem
   input: true
+  keepFiles: true
   notice: "This session is recorded: \u00e4sk \"us\" #why"
   maxSession: 64KiB
   quota: 2TiB
@@ -130,7 +131,7 @@ func TestEveryKey(t *testing.T) {
 		Timeouts: Timeouts{1e9, 2e9, 3e9, 4e9, 5e9, 6e9, 7e9, 8e9, 9e9},
 		Limits:   Limits{Connections: 10, Head: 16 << 10, Line: 512, Fields: 20},
 		Recordings: Recordings{Dir: "/etc/spliceway/rec", Lines: "stdout", Mode: ModeBestEffort, Format: FormatV3,
-			Fsync: -1, Checkpoint: time.Minute, SealKeyFile: "/etc/spliceway/seal.pem", Input: true,
+			Fsync: -1, Checkpoint: time.Minute, SealKeyFile: "/etc/spliceway/seal.pem", Input: true, KeepFiles: true,
 			Notice: `This session is recorded: äsk "us" #why`, MaxSession: 64 << 10, Quota: 2 << 40,
 			Retention: Retention{MaxAge: 720 * time.Hour, MaxSize: 1 << 40},
 			Rules: []RecordingRule{

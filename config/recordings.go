@@ -19,6 +19,7 @@ type Recordings struct {
 	Checkpoint  time.Duration   `yaml:"checkpoint"`  // after a write a signature follows, at most
 	SealKeyFile string          `yaml:"sealKeyFile"` // made if there is none; empty: seal.key in Dir
 	Input       bool            `yaml:"input"`       // record what is typed, where the terminal shows it
+	KeepFiles   bool            `yaml:"keepFiles"`   // keep the content of files that are copied through a session
 	Notice      string          `yaml:"notice"`      // one line that users are told when a session starts; empty: none
 	MaxSession  Size            `yaml:"maxSession"`  // of a recording, which then ends; in strict mode its session too; 0: none
 	Quota       Size            `yaml:"quota"`       // of all recordings; 0: none
@@ -78,6 +79,7 @@ func (r *Recordings) Store() record.Config {
 		Sync:       time.Duration(r.Fsync),
 		Checkpoint: r.Checkpoint,
 		Input:      r.Input,
+		KeepFiles:  r.KeepFiles,
 		MaxSession: int64(r.MaxSession),
 		Quota:      int64(r.Quota),
 		MinFree:    int64(r.MinFree),

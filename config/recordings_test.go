@@ -35,7 +35,7 @@ func TestRecordingsStore(t *testing.T) {
 		}},
 		{"everything", everything, record.Config{
 			Dir: "/etc/spliceway/rec", KeyFile: "/etc/spliceway/seal.pem", Format: record.V3, Sync: record.SyncAlways, Checkpoint: time.Minute,
-			Input: true, MaxSession: 64 << 10, Quota: 2 << 40, MaxAge: 720 * time.Hour, MaxSize: 1 << 40,
+			Input: true, KeepFiles: true, MaxSession: 64 << 10, Quota: 2 << 40, MaxAge: 720 * time.Hour, MaxSize: 1 << 40,
 		}},
 	} {
 		t.Run(row.name, func(t *testing.T) {

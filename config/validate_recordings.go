@@ -39,6 +39,9 @@ func (v *validator) recordings() {
 	v.oneOf("recordings.format", r.Format, FormatV2, FormatV3)
 	v.recordingIntervals(r)
 	v.sealKey(r)
+	if r.KeepFiles && r.Dir == "" && !v.unknown("recordings.dir") {
+		v.problem("recordings.keepFiles", "needs recordings.dir: the content of files is never part of log lines")
+	}
 	v.notice("recordings.notice", r.Notice)
 	v.recordingSizes(r)
 }

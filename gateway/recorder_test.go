@@ -1,6 +1,9 @@
 package gateway
 
 import (
+	"archive/tar"
+	"bytes"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -118,7 +121,10 @@ func TestRecordUnreadableStream(t *testing.T) {
 	const path = "/api/v1/namespaces/shop/pods/web-1/exec"
 	b := start(t, settings{"recordings": `{dir: rec, mode: strict}`})
 	b.api.on(path, echo)
-	a := b.open().ask(path, "Connection: Upgrade", "Upgrade: SPDY/3.1")
+	refused := b.open()
+	a := refused.ask(path, "Connection: Upgrade", "Upgrade: SPDY/3.1")
+	refused.Close()
+	b.audit.one(t, "event", "connection.closed") // and counted before that
 	if a.status != http.StatusForbidden || !strings.Contains(a.body, "sessions are recorded here") {
 		t.Errorf("the exec = %d %q, want 403 with a sentence", a.status, a.body)
 	}
@@ -219,5 +225,61 @@ func TestRecordingBeforeRequest(t *testing.T) {
 	}
 	if got := count(); got != 0 {
 		t.Errorf("%d recordings are left of a session that did not begin", got)
+	}
+}
+
+// The content of what is copied is kept, if that is configured.
+func TestRecordKeepFiles(t *testing.T) {
+	var archive bytes.Buffer
+	w := tar.NewWriter(&archive)
+	for _, name := range []string{"../../etc/passwd", "two"} {
+		if err := w.WriteHeader(&tar.Header{Name: name, Mode: 0o644, Size: int64(len(name))}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.WriteString(w, name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, keep := range []bool{true, false} {
+		b := start(t, settings{"recordings": fmt.Sprintf(`{dir: rec, mode: strict, keepFiles: %v}`, keep)})
+		b.api.on(strings.Split(execPath, "?")[0], func(w http.ResponseWriter, _ *http.Request) {
+			c, _, err := w.(http.Hijacker).Hijack()
+			if err != nil {
+				panic(err)
+			}
+			defer c.Close()
+			io.WriteString(c, commandAgreed+message(1, ""))
+			for p := archive.Bytes(); len(p) > 0; p = p[min(len(p), 100):] {
+				io.WriteString(c, message(1, string(p[:min(len(p), 100)])))
+			}
+			io.WriteString(c, message(3, `{"metadata":{},"status":"Success"}`)+"\x88\x02\x03\xe8")
+		})
+		n := b.open()
+		n.ask(execPath, websocketFields...)
+		io.Copy(io.Discard, n.r)
+		n.Close()
+		if err := b.stop(); err != nil {
+			t.Errorf("Run = %v", err)
+		}
+		_, r := recorded(t, filepath.Join(b.dir, "rec"))
+		if len(r.Transfers) != 2 {
+			t.Fatalf("the recording has %+v, want two files", r.Transfers)
+		}
+		for _, copied := range r.Transfers {
+			content, err := record.OpenTransfer(r.Path, &copied)
+			if (err == nil) != keep {
+				t.Fatalf("OpenTransfer = %v with keepFiles: %v", err, keep)
+			}
+			if !keep {
+				continue
+			}
+			if got, err := io.ReadAll(content); err != nil || string(got) != copied.Name {
+				t.Errorf("%s has %q, %v", copied.Name, got, err)
+			}
+			content.Close()
+		}
 	}
 }

@@ -3,6 +3,7 @@ package gateway
 import (
 	"encoding/hex"
 	"errors"
+	"io"
 	"net/http"
 	"sync"
 	"time"
@@ -20,6 +21,7 @@ type watched struct {
 	session *session.Session
 	rec     *record.Recorder // nil if there is nothing to write: a port-forward, or best-effort without a store
 	files   *session.Files
+	keeping map[string]*record.Content // by direction; the session's lock guards it
 	timers  []*time.Timer
 
 	mu     sync.Mutex
@@ -45,6 +47,7 @@ func (w *watched) start(held *reservation) error {
 // open makes the session first: a recording that fails ends it.
 func (w *watched) open(held *reservation) error {
 	w.files = session.NewFiles(w.info, w.transferred)
+	w.files.Content, w.keeping = w.keep, make(map[string]*record.Content)
 	var err error
 	w.session, err = session.New(w.info, session.Config{
 		Sink: w, Notice: w.recorder.notice, Wake: w.upgrade.Wake,
@@ -259,9 +262,30 @@ func (w *watched) transferred(f *session.File) {
 		file.SHA256 = hex.EncodeToString(f.SHA256[:])
 	}
 	w.recorder.audit.FileTransferred(&w.event, file)
+	copied := record.Transfer{Name: file.Name, Direction: file.Direction, Size: file.Size, Mode: file.Mode, SHA256: file.SHA256}
+	if content := w.keeping[file.Direction]; content != nil {
+		delete(w.keeping, file.Direction)
+		if offset, kept := content.End(f.Hashed); kept {
+			copied.Offset = &offset
+		}
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.copies = append(w.copies, record.Transfer(*file))
+	w.copies = append(w.copies, copied)
+}
+
+// keep returns where the content of a file goes, nil if it is not kept. transferred
+// is told of the same file next, of those of one direction.
+func (w *watched) keep(f *session.File) io.Writer {
+	if w.rec == nil {
+		return nil
+	}
+	content := w.rec.Keep(f.Direction())
+	if content == nil {
+		return nil
+	}
+	w.keeping[f.Direction()] = content
+	return content
 }
 
 // Close implements conn.Tap.

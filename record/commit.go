@@ -33,7 +33,7 @@ func (r *Recorder) commit() {
 func (r *Recorder) admit(n int) error {
 	cfg := &r.store.cfg
 	switch {
-	case cfg.MaxSession > 0 && r.offset+int64(n) > cfg.MaxSession:
+	case cfg.MaxSession > 0 && r.offset+r.contentSize()+int64(n) > cfg.MaxSession:
 		return ErrSessionLimit
 	case cfg.Quota > 0 && r.store.used.Load()+int64(n) > cfg.Quota:
 		return ErrQuota
@@ -224,6 +224,7 @@ func (r *Recorder) finish() error {
 		// What they have is on disk.
 		r.cast.Close()
 		r.sealed.Close()
+		_ = r.eachContainer((*os.File).Close)
 	}
 	r.finished = true
 	r.store.forget(r)
@@ -261,6 +262,9 @@ func (r *Recorder) conclude() error {
 		if err := r.cast.Sync(); err != nil {
 			return writeError(err)
 		}
+	}
+	if err := r.eachContainer((*os.File).Sync); err != nil {
+		return writeError(err)
 	}
 	if len(r.seal.lines) > 0 {
 		if err := r.writeSeal(); err != nil {

@@ -43,8 +43,12 @@ type Config struct {
 	// show.
 	Input bool
 
-	// MaxSession is the size of a .cast file, in octets, at which the
-	// recording ends. If zero, there is no limit.
+	// KeepFiles has the content of copied files kept, if who records gives it
+	// ([Recorder.Keep]). It needs Dir: it is never part of Lines.
+	KeepFiles bool
+
+	// MaxSession is the size of a .cast file and of the content of copied
+	// files, in octets, at which the recording ends. If zero, there is no limit.
 	MaxSession int64
 
 	// Quota is the size of all files, in octets, at which no session is

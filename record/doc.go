@@ -7,6 +7,7 @@
 //	2026/03/09/01jp….cast   asciicast v2 or v3, appended to as it happens
 //	2026/03/09/01jp….seal   digests and signatures over the .cast
 //	2026/03/09/01jp….json   Metadata, replaced at the start and at the end
+//	2026/03/09/01jp….upload, .download   content of copied files, if it is kept
 //	2026/03/09/01jp….hold   there if the recording must be kept
 //	seal.key, seal.pub      Ed25519, PEM; seal.pub alone checks a seal
 //

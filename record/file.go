@@ -186,7 +186,7 @@ func SetHold(dir, id string, hold *Hold) error {
 
 // trimSuffix returns the path of a recording without the end of the name.
 func trimSuffix(path string) string {
-	for _, suffix := range []string{castSuffix, sealSuffix, metaSuffix, holdSuffix} {
+	for _, suffix := range []string{castSuffix, sealSuffix, metaSuffix, holdSuffix, uploadSuffix, downloadSuffix} {
 		if base, ok := strings.CutSuffix(path, suffix); ok {
 			return base
 		}

@@ -105,6 +105,7 @@ type Transfer struct {
 	Size      int64  `json:"size"`
 	Mode      uint32 `json:"mode"`
 	SHA256    string `json:"sha256,omitempty"` // hexadecimal
+	Offset    *int64 `json:"offset,omitempty"` // of the content in the .upload or .download file; nil if it was not kept
 }
 
 // A Forward is a port that was forwarded.

@@ -41,6 +41,8 @@ type Recorder struct {
 	endSealed  bool // the end of the seal was made
 	finished   bool // the files are closed
 
+	uploads, downloads container
+
 	checkpointed   int64
 	checkpointTime time.Time
 	carriedBefore  [2]carry

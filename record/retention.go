@@ -72,7 +72,7 @@ func (s *Store) retain() {
 // sizes returns the size of a recording's files and whether it has more than
 // metadata.
 func sizes(base string) (total int64, content bool) {
-	for _, suffix := range []string{castSuffix, sealSuffix, metaSuffix} {
+	for _, suffix := range []string{castSuffix, sealSuffix, metaSuffix, uploadSuffix, downloadSuffix} {
 		if info, err := os.Lstat(base + suffix); err == nil {
 			total += info.Size()
 			content = content || suffix == castSuffix
@@ -126,7 +126,7 @@ func (s *Store) remove(base, reason string) error {
 // removeContent removes all but the metadata.
 func removeContent(base string) error {
 	var errs []error
-	for _, suffix := range []string{castSuffix, sealSuffix} {
+	for _, suffix := range []string{uploadSuffix, downloadSuffix, castSuffix, sealSuffix} {
 		if err := os.Remove(base + suffix); !errors.Is(err, fs.ErrNotExist) {
 			errs = append(errs, err)
 		}

@@ -21,6 +21,7 @@ const (
 	FaultAdded    Fault = "added"    // the .cast goes on behind the end
 	FaultSeal     Fault = "seal"     // the .seal is not there, not signed by the key, or altered
 	FaultMetadata Fault = "metadata" // the .json says something else than was sealed
+	FaultContent  Fault = "content"  // the content of a copied file is not what was sealed
 	FaultUnended  Fault = "unended"  // the .json says that it has ended, the .seal has no end
 )
 
@@ -97,7 +98,12 @@ func Verify(path string, key ed25519.PublicKey) (*Verdict, error) {
 	if err != nil {
 		return nil, err
 	}
-	return v.judge(p, meta), nil
+	if v.judge(p, meta); v.OK() && p.end != nil {
+		if name, err := checkContents(base, meta.Transfers); err != nil {
+			v.fault(FaultContent, 0, 0, fmt.Sprintf("the content of %q is not what was sealed: %v; the .cast is", name, err))
+		}
+	}
+	return v, nil
 }
 
 func openCast(path string) (*os.File, int64, error) {

@@ -78,7 +78,11 @@ func happened(m *record.Metadata) []detail {
 		}
 	}
 	for _, t := range m.Transfers {
-		add(t.Direction, "%s, %s, mode %04o, SHA-256 %s", t.Name, size(t.Size), t.Mode, t.SHA256)
+		kept := ""
+		if t.Offset != nil {
+			kept = ", kept"
+		}
+		add(t.Direction, "%s, %s, mode %04o, SHA-256 %s%s", t.Name, size(t.Size), t.Mode, t.SHA256, kept)
 	}
 	for _, f := range m.Forwards {
 		add("forwarded", "port %d: %d connections, %s up, %s down", f.Port, f.Connections, size(f.BytesUp), size(f.BytesDown))

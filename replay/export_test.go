@@ -2,9 +2,16 @@ package replay
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/base64"
+	"encoding/hex"
 	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -152,5 +159,58 @@ func TestWriteHTML(t *testing.T) {
 	err = WriteHTML(new(strings.Builder), r, nil, 0)
 	if has := len(playerScript) > 0; has && err != nil || !has && !errors.Is(err, ErrNoPlayer) {
 		t.Errorf("WriteHTML = %v, and the player has %d octets", err, len(playerScript))
+	}
+}
+
+// Whatever a copied file is called, what is saved of it stays in the directory.
+func TestSaveFiles(t *testing.T) {
+	recordings := t.TempDir()
+	store, err := record.Open(record.Config{Dir: recordings, KeepFiles: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	r, err := store.Start(record.Session{}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := []string{"../../../etc/passwd", "/", "..", "a\x1b[2Jb", strings.Repeat("x", 5000), "same", "same"}
+	wanted := []string{"0001-download-passwd", "0002-download-", "0003-download-..", "0004-download-a__2Jb",
+		"0005-download-" + strings.Repeat("x", 100), "0006-download-same", "0007-download-same"}
+	var transfers []record.Transfer
+	for _, name := range names {
+		content := r.Keep("download")
+		if _, err := io.WriteString(content, name); err != nil {
+			t.Fatal(err)
+		}
+		sum := sha256.Sum256([]byte(name))
+		offset, _ := content.End(true)
+		transfers = append(transfers, record.Transfer{
+			Name: name, Direction: "download", Size: int64(len(name)), SHA256: hex.EncodeToString(sum[:]), Offset: &offset,
+		})
+	}
+	if err := r.Close(record.End{Transfers: transfers}); err != nil {
+		t.Fatal(err)
+	}
+	found, err := record.Find(recordings, r.ID())
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	var saved []string
+	err = SaveFiles(dir, found, func(name string, _ *record.Transfer) error {
+		saved = append(saved, name)
+		return nil
+	})
+	if err != nil || !slices.Equal(saved, wanted) {
+		t.Fatalf("SaveFiles saves %q, %v, want %q", saved, err, wanted)
+	}
+	for i, name := range wanted {
+		if got, err := os.ReadFile(filepath.Join(dir, name)); err != nil || string(got) != names[i] {
+			t.Errorf("%s has %q, %v", name, got, err)
+		}
+	}
+	if err := SaveFiles(dir, found, func(string, *record.Transfer) error { return nil }); !errors.Is(err, fs.ErrExist) {
+		t.Errorf("the second SaveFiles = %v, want that the files are there", err)
 	}
 }

@@ -17,16 +17,20 @@ import (
 const pageIdle = 2 * time.Second
 
 func newExport(at *place) *cobra.Command {
-	var format, output string
+	var format, output, files string
 	command := &cobra.Command{
 		Use:   "export RECORDING",
 		Short: "Write a recording for other programs",
 		Long: `Write a recording to standard output or a file. The format cast is the recording as it
 is stored, which its seal is of; v2 and v3 are asciicast of that version, text is what
 cat prints, html is one page that plays the recording in a browser with no other file
-and no network.`,
+and no network.
+
+With --files the content of copied files goes to a folder instead, if recordings.keepFiles
+had it kept: a file for each, named by its number, with its own name behind that.`,
 		Example: `  spliceway sessions export --dir recordings --format html --output session.html 01jp8x4c2
-  spliceway sessions export --dir recordings --format v3 01jp8x4c2 > session.cast`,
+  spliceway sessions export --dir recordings --format v3 01jp8x4c2 > session.cast
+  spliceway sessions export --dir recordings --files evidence 01jp8x4c2`,
 		Args: recordings(1, 1),
 		RunE: func(command *cobra.Command, args []string) error {
 			write, ok := exporters[format]
@@ -37,12 +41,35 @@ and no network.`,
 			if err != nil {
 				return err
 			}
+			if files != "" {
+				return saveFiles(command, found, files)
+			}
 			return export(command, found, write, output)
 		},
 	}
 	command.Flags().StringVarP(&format, "format", "f", "cast", "`FORMAT`: cast, v2, v3, text or html")
 	command.Flags().StringVarP(&output, "output", "o", "", "`FILE` to write, which must not be there; default: standard output")
+	command.Flags().StringVar(&files, "files", "", "`FOLDER`, made if only it is missing, for the content of copied files")
+	command.MarkFlagsMutuallyExclusive("files", "format")
+	command.MarkFlagsMutuallyExclusive("files", "output")
 	return command
+}
+
+// saveFiles writes the content of copied files, and names them.
+func saveFiles(command *cobra.Command, found *record.Recording, dir string) error {
+	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, os.ErrExist) {
+		return err
+	}
+	saved := 0
+	err := replay.SaveFiles(dir, found, func(name string, t *record.Transfer) error {
+		saved++
+		_, err := fmt.Fprintf(command.OutOrStdout(), "%s  %s\n", name, replay.Printable(t.Name))
+		return err
+	})
+	if err == nil && saved == 0 {
+		return errors.New("the recording has no content of files: recordings.keepFiles keeps it")
+	}
+	return err
 }
 
 // An exporter writes a recording in some format.
