@@ -7,6 +7,7 @@ EPOCH    ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
 LDFLAGS   = -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
 E2E_FLAGS ?= -timeout 30m
 FUZZTIME ?= 30s
+SOAK     ?= 30m
 # The race detector needs a C compiler, which a machine with Go may not have.
 RACE      = $(if $(shell command -v $$($(GO) env CC)),-race,$(warning no C compiler: the race detector is left out))
 PLAYER    = replay/player
@@ -80,6 +81,11 @@ vet: ## gofmt, go vet and staticcheck, over all modules
 .PHONY: bench
 bench: ## cost of every kind of work, beside the limit of TLS and a net/http reverse proxy
 	$(GO) run ./bench
+
+.PHONY: soak
+soak: ## faults for SOAK=30m on the real binary; a million requests that must stay apart
+	$(GO) test ./soak -count 1 -v -timeout 0 -duration $(SOAK) -idle 10000
+	SPLICEWAY_ISOLATION_REQUESTS=1000000 $(GO) test $(RACE) ./gateway -count 1 -v -timeout 0 -run '^TestIsolation$$'
 
 .PHONY: vuln
 vuln: ## known vulnerabilities; needs the vulnerability database on the network
