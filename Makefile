@@ -11,6 +11,7 @@ SOAK     ?= 30m
 # The race detector needs a C compiler, which a machine with Go may not have.
 RACE      = $(if $(shell command -v $$($(GO) env CC)),-race,$(warning no C compiler: the race detector is left out))
 PLAYER    = replay/player
+BROWSER  ?= chromium
 
 .DEFAULT_GOAL := help
 
@@ -55,8 +56,13 @@ e2e: ## real kubectl through the real binaries to a real API server
 	cd e2e && $(GO) test $(E2E_FLAGS) ./...
 
 .PHONY: e2e-long
-e2e-long: ## what e2e does a little of, in full: kill the gateway 100 times, and more
-	cd e2e && E2E_LONG=1 $(GO) test -v -timeout 60m -run '^TestRecordingKilled$$' .
+e2e-long: ## what e2e does a little of, in full: 100 kills for each fsync, 100 MiB, 500 sessions at once
+	cd e2e && E2E_LONG=1 $(GO) test -v -timeout 60m -run '^TestRecording(Killed|Large|Many)$$' .
+
+.PHONY: browser
+browser: player build ## play recordings in Chromium and asciinema; BROWSER=chromium, pictures go to bin
+	cd e2e && E2E_BROWSER=$(BROWSER) E2E_PICTURES=$(CURDIR)/bin E2E_BINARY=$(CURDIR)/bin/spliceway \
+		$(GO) test -v -count 1 -run '^TestRecordingPlayers$$' .
 
 # Go before 1.27 can report the end of FUZZTIME as a failure (go.dev/issue/75804):
 # that one, and no other, is passed over.
