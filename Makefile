@@ -68,12 +68,14 @@ browser: player build ## play recordings in Chromium and asciinema; BROWSER=chro
 # that one, and no other, is passed over.
 .PHONY: fuzz
 fuzz: ## look for faults with every fuzz target, FUZZTIME=30s each
-	@mkdir -p bin; for target in $$($(GO) test -list '^Fuzz' ./fuzz | grep '^Fuzz'); do \
-		echo "== $$target"; \
-		$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 20x ./fuzz 2>&1 | tee bin/fuzz.log; \
-		if grep -q '^FAIL' bin/fuzz.log; then \
-			grep -q '^ *context deadline exceeded' bin/fuzz.log && ! grep -q 'Failing input\|failure while testing\|panic' bin/fuzz.log || exit 1; \
-		fi; \
+	@mkdir -p bin; for package in $$(git grep -l '^func Fuzz' -- '*_test.go' | xargs -n 1 dirname | sort -u); do \
+		for target in $$($(GO) test -list '^Fuzz' ./$$package | grep '^Fuzz'); do \
+			echo "== $$package $$target"; \
+			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 20x ./$$package 2>&1 | tee bin/fuzz.log; \
+			if grep -q '^FAIL' bin/fuzz.log; then \
+				grep -q '^ *context deadline exceeded' bin/fuzz.log && ! grep -q 'Failing input\|failure while testing\|panic' bin/fuzz.log || exit 1; \
+			fi; \
+		done; \
 	done
 
 .PHONY: vet

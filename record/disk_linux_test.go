@@ -87,3 +87,33 @@ func TestReadOnlyFileSystem(t *testing.T) {
 		t.Error("a recording is open")
 	}
 }
+
+// A list of recordings has the lock of one that a crash has left for a moment: it is
+// recovered all the same. One that is written is left alone at once.
+func TestLockSoon(t *testing.T) {
+	path := t.TempDir() + "/x.cast"
+	mine, err := createLocked(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	if lockSoon(other) {
+		t.Error("the lock of a recording that is written was taken")
+	}
+	if err := unix.Flock(int(mine.Fd()), unix.LOCK_SH|unix.LOCK_NB); err != nil {
+		t.Fatal(err)
+	}
+	if !shared(other) || lock(other) == nil {
+		t.Error("a lock that another shares is not seen as that")
+	}
+	done := make(chan bool)
+	go func() { done <- lockSoon(other) }()
+	mine.Close()
+	if !<-done {
+		t.Error("the lock was not taken when nobody else had it any more")
+	}
+}

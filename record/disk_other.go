@@ -14,5 +14,8 @@ func lock(*os.File) error {
 	return errors.ErrUnsupported
 }
 
+// shared is asked when lock has failed, which here no wait helps against.
+func shared(*os.File) bool { return false }
+
 // freeSpace knows no limit.
 func freeSpace(string) (int64, error) { return math.MaxInt64, nil }

@@ -56,7 +56,7 @@ func (s *Store) recoverOne(base string) error {
 		return err
 	}
 	defer cast.Close()
-	if lock(cast) != nil {
+	if !lockSoon(cast) {
 		return nil // another process writes it
 	}
 	// It can have been ended before the lock was free.
@@ -77,6 +77,22 @@ func (s *Store) recoverOne(base string) error {
 		meta.Session.complete(info.ModTime())
 	}
 	return s.salvage(base, cast, info, meta)
+}
+
+// lockSoon takes the lock of a recording, unless it is written. Who only asks whether
+// it is, as a list of recordings does, shares the lock for a moment.
+func lockSoon(f *os.File) bool {
+	const tries, pause = 50, 2 * time.Millisecond
+	for range tries {
+		if lock(f) == nil {
+			return true
+		}
+		if !shared(f) {
+			return false
+		}
+		time.Sleep(pause)
+	}
+	return false
 }
 
 // salvage completes the last line, seals what is there and writes the metadata.
