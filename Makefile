@@ -8,6 +8,10 @@ LDFLAGS   = -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
 E2E_FLAGS ?= -timeout 30m
 FUZZTIME ?= 30s
 SOAK     ?= 30m
+BASE     ?= HEAD^
+BENCH    ?= .
+BENCHTIME ?= 100ms
+COUNT    ?= 6
 # The race detector needs a C compiler, which a machine with Go may not have.
 RACE      = $(if $(shell command -v $$($(GO) env CC)),-race,$(warning no C compiler: the race detector is left out))
 PLAYER    = replay/player
@@ -17,7 +21,7 @@ BROWSER  ?= chromium
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: ## build bin/spliceway, static; with the player, if make player has fetched it
@@ -88,7 +92,23 @@ vet: ## gofmt, go vet and staticcheck, over all modules
 
 .PHONY: bench
 bench: ## cost of every kind of work, beside the limit of TLS and a net/http reverse proxy
-	$(GO) run ./bench
+	$(GO) run ./bench -results bench/results
+
+.PHONY: performance
+performance: bench ## the same, how it grows, and docs/performance.md
+	$(GO) run ./bench -scale -rounds 1 -results bench/results
+	$(GO) run ./bench document bench/results docs/performance.md
+
+# The two take turns, so that a drift of the machine hits both.
+.PHONY: benchstat
+benchstat: ## benchmarks of HEAD and of the commit before, compared; BASE=v1.0 BENCH=Parse COUNT=10
+	@dir=$$(mktemp -d) && trap "git worktree remove --force $$dir/base; git worktree remove --force $$dir/head; rm -rf $$dir" EXIT && \
+		git worktree add --quiet --detach $$dir/base $(BASE) && git worktree add --quiet --detach $$dir/head HEAD && \
+		for side in base head; do (cd $$dir/$$side && mkdir $$dir/$$side.tests && \
+			$(GO) test -c -o $$dir/$$side.tests/ $$(git grep -l '^func Benchmark' '*_test.go' | xargs -n 1 dirname | sort -u | sed 's|^|./|')) || exit 1; done && \
+		for round in $$(seq $(COUNT)); do for side in base head; do for test in $$dir/$$side.tests/*.test; do \
+			(cd $$dir/$$side/$$(basename $$test .test) && $$test -test.run '^$$' -test.bench '$(BENCH)' -test.benchtime $(BENCHTIME) | sed '/^PASS/d') >> $$dir/$$side.txt || exit 1; \
+		done; done; done && $(GO) tool benchstat $$dir/base.txt $$dir/head.txt
 
 .PHONY: soak
 soak: ## faults for SOAK=30m on the real binary; a million requests that must stay apart

@@ -12,6 +12,8 @@ var errNotLinux = errors.New("the account of another process is read on Linux on
 
 func childAttributes() *syscall.SysProcAttr { return nil }
 
+func raiseFiles(n uint64) int { return int(n) }
+
 func cpuTime(int) (time.Duration, error) { return 0, errNotLinux }
 
 func residentMemory(int, string) (int64, error) { return 0, errNotLinux }

@@ -3,6 +3,7 @@
 // net/http and does the same job:
 //
 //	go run ./bench                      # from the repository's root, Linux only
+//	go run ./bench -scale -results DIR  # how costs grow, as JSON and charts
 //	go run ./bench -only tunnels=1$ -sides 'gateway|relay' -rounds 15 -json result.json
 //
 // # What runs

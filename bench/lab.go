@@ -24,6 +24,7 @@ type lab struct {
 	caFile   string
 	front    keyPair // of the servers under test
 	upstream server
+	metrics  string // address of those of the gateway that was started last
 	open     string // address of the upstream where requests need no credential
 }
 
@@ -33,6 +34,9 @@ type server struct {
 	side    string // its name; of the upstream: empty
 	address string
 }
+
+// openFiles is what the largest sample needs: two connections for each tunnel.
+const openFiles = 32768
 
 // newLab writes the files, builds the gateway and starts the upstream.
 func newLab(ctx context.Context, module string) (l *lab, err error) {

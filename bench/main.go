@@ -25,12 +25,12 @@ func main() {
 	}
 }
 
-// roles are the subcommands under which the program runs as one of the
-// processes of a measurement.
+// roles are the subcommands: the processes of a measurement, and document.
 var roles = map[string]func(ctx context.Context, args []string) error{
 	"upstream": runUpstream,
 	"relay":    runRelay,
 	"baseline": runBaseline,
+	"document": runDocument,
 }
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
@@ -68,26 +68,8 @@ func measure(ctx context.Context, o *options, stdout, progress io.Writer) (err e
 		}
 		r.add(&w, samples)
 	}
-	if o.json != "" {
-		if err := r.writeJSON(o.json); err != nil {
-			return err
-		}
+	if err := r.write(o); err != nil {
+		return err
 	}
-	return r.print(stdout, committed(ctx, module))
+	return r.print(stdout, committed(ctx, module, o.resultName()))
 }
-
-// committed returns the last result that was committed; nil: there is none.
-func committed(ctx context.Context, module string) *report {
-	data, err := git(ctx, module, "show", "HEAD:"+resultsFolder+"/table.json")
-	if err != nil {
-		return nil
-	}
-	r, err := readReport([]byte(data))
-	if err != nil {
-		return nil // of an other form: it does not compare
-	}
-	return r
-}
-
-// resultsFolder has the last result, relative to the repository's root.
-const resultsFolder = "bench/results"

@@ -32,6 +32,8 @@ type options struct {
 	only     *regexp.Regexp
 	sides    *regexp.Regexp
 	json     string // file; empty: none
+	results  string // folder for the report and its charts; empty: none
+	scale    bool   // the curves instead of the table
 }
 
 func parseOptions(args []string, stderr io.Writer) (*options, error) {
@@ -45,6 +47,8 @@ func parseOptions(args []string, stderr io.Writer) (*options, error) {
 	flags.Func("only", "measure only works whose name matches `REGEXP`", setPattern(&o.only))
 	flags.Func("sides", "measure only sides whose name matches `REGEXP`: gateway, relay, batching, baseline", setPattern(&o.sides))
 	flags.StringVar(&o.json, "json", "", "write every sample to `FILE`")
+	flags.StringVar(&o.results, "results", "", "write the report and its charts to the folder `DIR`")
+	flags.BoolVar(&o.scale, "scale", false, "measure how costs grow, instead of the table")
 	if err := flags.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
 			return nil, err
@@ -116,6 +120,9 @@ func (o *options) works() []work {
 }
 
 func (o *options) allWorks() (all []work) {
+	if o.scale {
+		return scaleWorks(raiseFiles(openFiles))
+	}
 	for _, tunnels := range o.tunnels {
 		all = append(all, requestWork(tunnels, o.requests))
 	}

@@ -41,9 +41,9 @@ func startPath(t *testing.T) *path {
 		t.Fatal(err)
 	}
 	p := &path{lab: l, upstream: newUpstream(load(t, l.front), testBearer)}
-	upstreamAddress := background(t, p.upstream.serve)
+	l.upstream.address = background(t, p.upstream.serve)
 	server := newBaselineServer(newBaselineHandler(
-		&url.URL{Scheme: "https", Host: upstreamAddress}, clientConfig(t, l.caFile), testBearer))
+		&url.URL{Scheme: "https", Host: l.upstream.address}, clientConfig(t, l.caFile), testBearer))
 	front := background(t, func(ctx context.Context, tcp net.Listener) error {
 		return newTunnelListener(tcp, load(t, l.front), verifier(t, l.keys)).serve(ctx, server)
 	})

@@ -14,7 +14,7 @@ import (
 
 const (
 	readyTimeout = 20 * time.Second
-	stopTimeout  = 10 * time.Second
+	stopTimeout  = time.Minute // some thousand tunnels may have to end
 )
 
 // process is a running program that the bench has started, and only such ones

@@ -1,11 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
 	"os"
 	"slices"
+	"strings"
 	"text/tabwriter"
 )
 
@@ -176,15 +178,16 @@ func (r *result) print(table io.Writer, before *result) {
 	for _, s := range sides[1:] {
 		fmt.Fprintf(table, "\t%s", cell(r.Ratios, s.name))
 	}
-	goals := "-"
+	fmt.Fprintf(table, "\t%s\t%s\n", cmp.Or(r.goals(), "-"), r.change(before))
+}
+
+// goals tells what came of them, in a line.
+func (r *result) goals() string {
+	words := make([]string, len(r.Goals))
 	for i, g := range r.Goals {
-		if i == 0 {
-			goals = g.String()
-		} else {
-			goals += ", " + g.String()
-		}
+		words[i] = g.String()
 	}
-	fmt.Fprintf(table, "\t%s\t%s\n", goals, r.change(before))
+	return strings.Join(words, ", ")
 }
 
 // change tells a ratio of before: to the relay, or to the baseline where there is

@@ -100,8 +100,8 @@ func startGateway(l *lab, address string, w *work) (*process, error) {
 	if err := os.WriteFile(bearerFile, []byte(l.bearer), 0o600); err != nil {
 		return nil, err
 	}
-	metrics, err := freeAddress()
-	if err != nil {
+	var err error
+	if l.metrics, err = freeAddress(); err != nil {
 		return nil, err
 	}
 	if err := os.RemoveAll(l.recordings()); err != nil { // of the sample before
@@ -109,7 +109,7 @@ func startGateway(l *lab, address string, w *work) (*process, error) {
 	}
 	var text bytes.Buffer
 	err = gatewayConfig.Execute(&text, map[string]any{
-		"Address": address, "Metrics": metrics, "Front": map[string]string{"Cert": l.front.cert, "Key": l.front.key},
+		"Address": address, "Metrics": l.metrics, "Front": map[string]string{"Cert": l.front.cert, "Key": l.front.key},
 		"Issuer": issuerName, "Audience": audience, "Keys": l.keys,
 		"Host": targetHost, "Upstream": l.upstream.address, "CAFile": l.caFile,
 		"BearerFile": bearerFile, "Recorded": w.recorded, "Recordings": l.recordings(),

@@ -52,7 +52,7 @@ const sideCrypto = "crypto"
 
 const (
 	// sampleTimeout ends a sample that hangs.
-	sampleTimeout = 4 * time.Minute
+	sampleTimeout = 15 * time.Minute
 
 	// warmUp is how many requests go before those that are measured: connections
 	// are then pooled, buffers grown, and the collector has run.
