@@ -357,6 +357,8 @@ func TestKeySetKeepsKeysOverBadDocuments(t *testing.T) {
 	fetched := s.Fetched()
 	for name, document := range map[string][]byte{
 		"garbage": []byte("<html>"), "empty-set": jwks(), "huge": make([]byte, 4*maxDocument),
+		"one-kid-two-keys": jwks(jwk("k1", &issuerKey.PublicKey), jwk("k1", &clientKey.PublicKey)),
+		"wrong-type":       []byte(`{"keys":[{"kty":"oct","kid":"k1","k":"AAAA"}]}`),
 	} {
 		issuer.document.Store(&document)
 		if err := s.refresh(); err == nil {
@@ -377,6 +379,44 @@ func TestKeySetTimeout(t *testing.T) {
 	s := mustKeySet(t, KeySetConfig{URL: server.URL, Timeout: 50 * time.Millisecond})
 	if err := s.refresh(); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("refresh from a silent server = %v, want %v", err, context.DeadlineExceeded)
+	}
+}
+
+// A server that sends, but never comes to an end, is given up as one that is silent.
+func TestKeySetTimeoutInBody(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		for r.Context().Err() == nil {
+			w.Write([]byte(" "))
+			http.NewResponseController(w).Flush()
+			time.Sleep(time.Millisecond)
+		}
+	}))
+	defer server.Close()
+	s := mustKeySet(t, KeySetConfig{URL: server.URL, Timeout: 50 * time.Millisecond})
+	if err := s.refresh(); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("refresh from a server that goes on = %v, want %v", err, context.DeadlineExceeded)
+	}
+}
+
+// Another key under the same kid is the issuer's word: what the old one has signed is
+// good no more, although it was verified and remembered.
+func TestKeySetReplacedUnderKid(t *testing.T) {
+	issuer := newIssuerServer(t, jwks(jwk("k1", &issuerKey.PublicKey)))
+	s := mustKeySet(t, KeySetConfig{URL: issuer.URL})
+	v := NewVerifier(s, VerifierConfig{Issuer: "https://issuer.example.com", Audience: "acme", Now: clock})
+	d := newer()
+	d.header["kid"] = "k1"
+	token := d.token(t)
+	if _, err := v.Verify(t.Context(), token); err != nil {
+		t.Fatal(err)
+	}
+	other := jwks(jwk("k1", &clientKey.PublicKey))
+	issuer.document.Store(&other)
+	if err := s.refresh(); err != nil {
+		t.Fatal(err)
+	}
+	if grant, err := v.Verify(t.Context(), token); grant != nil || !errors.Is(err, ErrSignature) {
+		t.Errorf("Verify after its key was replaced = %v, %v, want %v", grant, err, ErrSignature)
 	}
 }
 
