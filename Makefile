@@ -4,6 +4,7 @@ GO       ?= go
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 COMMIT   ?= $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 EPOCH    ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
+AUTHOR   ?= $(shell git log -1 --format='%an <%ae>' 2>/dev/null)
 LDFLAGS   = -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
 E2E_FLAGS ?= -timeout 30m
 FUZZTIME ?= 30s
@@ -16,6 +17,7 @@ COUNT    ?= 6
 RACE      = $(if $(shell command -v $$($(GO) env CC)),-race,$(warning no C compiler: the race detector is left out))
 PLAYER    = replay/player
 BROWSER  ?= chromium
+TAGS      = $(if $(wildcard $(PLAYER)/*.js),-tags player)
 
 .DEFAULT_GOAL := help
 
@@ -25,7 +27,7 @@ help: ## list the targets
 
 .PHONY: build
 build: ## build bin/spliceway, static; with the player, if make player has fetched it
-	CGO_ENABLED=0 $(GO) build -trimpath $(if $(wildcard $(PLAYER)/*.js),-tags player) -ldflags '$(LDFLAGS)' -o bin/spliceway ./cmd/spliceway
+	CGO_ENABLED=0 $(GO) build -trimpath $(TAGS) -ldflags '$(LDFLAGS)' -o bin/spliceway ./cmd/spliceway
 
 .PHONY: player
 player: ## fetch the asciinema player with npm, for sessions export --format html
@@ -38,6 +40,23 @@ player: ## fetch the asciinema player with npm, for sessions export --format htm
 docs: ## write docs/configuration.md anew, and the manual pages and completions to dist
 	$(GO) test ./config -run '^TestDocument$$' -update
 	SOURCE_DATE_EPOCH=$(EPOCH) $(GO) run -tags docs -ldflags '$(LDFLAGS)' ./cmd/spliceway generate --man dist/man --completions dist/completions
+
+.PHONY: binaries
+binaries: docs ## the static binaries of a release, manual pages and a bill of materials, in dist
+	for arch in amd64 arm64; do \
+		CGO_ENABLED=0 GOOS=linux GOARCH=$$arch $(GO) build -trimpath -buildvcs=false $(TAGS) -ldflags '$(LDFLAGS)' -o dist/spliceway-linux-$$arch ./cmd/spliceway || exit 1; done
+	$(GO) run github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.10.0 app -json -licenses -noserial -main cmd/spliceway -output dist/spliceway.cdx.json .
+
+PACK      = cd deploy/pack && $(GO) run . -root ../.. -dist ../../dist -version '$(VERSION)' -epoch $(EPOCH) -author '$(AUTHOR)'
+
+.PHONY: package
+package: binaries ## dist/*.deb and dist/*.rpm for amd64 and arm64
+	rm -f dist/*.deb dist/*.rpm
+	$(PACK) packages
+
+.PHONY: image
+image: binaries ## dist/spliceway-image.tar, an OCI image for both, without a daemon
+	$(PACK) image
 
 .PHONY: demo
 demo: ## start a real cluster, the gateway, issuer and helper; tour them with kubectl
@@ -54,6 +73,7 @@ unit: ## package tests, without the race detector
 race: ## package tests under the race detector, and the gates it can't run
 	$(GO) test $(RACE) ./...
 	$(GO) test -run 'Alloc' ./...
+	cd deploy/pack && $(GO) test ./...
 
 .PHONY: e2e
 e2e: ## real kubectl through the real binaries to a real API server
@@ -89,6 +109,7 @@ vet: ## gofmt, go vet and staticcheck, over all modules
 	$(GO) vet ./... && bin/staticcheck ./...
 	$(GO) vet -tags docs ./cmd/spliceway && bin/staticcheck -tags docs ./cmd/spliceway
 	cd e2e && $(GO) vet ./... && ../bin/staticcheck ./...
+	cd deploy/pack && $(GO) vet ./... && ../../bin/staticcheck ./...
 
 .PHONY: bench
 bench: ## cost of every kind of work, beside the limit of TLS and a net/http reverse proxy
