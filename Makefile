@@ -46,6 +46,7 @@ binaries: docs ## the static binaries of a release, manual pages and a bill of m
 	for arch in amd64 arm64; do \
 		CGO_ENABLED=0 GOOS=linux GOARCH=$$arch $(GO) build -trimpath -buildvcs=false $(TAGS) -ldflags '$(LDFLAGS)' -o dist/spliceway-linux-$$arch ./cmd/spliceway || exit 1; done
 	$(GO) run github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.10.0 app -json -licenses -noserial -main cmd/spliceway -output dist/spliceway.cdx.json .
+	sed -i 's/"timestamp": "[^"]*"/"timestamp": "'$$(date -u -d @$(EPOCH) +%FT%TZ)'"/' dist/spliceway.cdx.json
 
 PACK      = cd deploy/pack && $(GO) run . -root ../.. -dist ../../dist -version '$(VERSION)' -epoch $(EPOCH) -author '$(AUTHOR)'
 

@@ -19,9 +19,9 @@ import (
 const imageUser = 65532
 
 // image writes an OCI layout with an image for each architecture, as a folder and
-// as an archive of it. Containerfile describes the same image for builders.
+// as an archive of it.
 func (r *release) image() error {
-	// For builders that go by the Containerfile.
+	// For builders that go by deploy/Containerfile.
 	if err := os.WriteFile(filepath.Join(r.dist, "ca-certificates.crt"), authorities(), 0o644); err != nil {
 		return err
 	}
