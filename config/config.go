@@ -140,6 +140,7 @@ type Limits struct {
 
 // Drain is how the gateway stops.
 type Drain struct {
+	Delay   time.Duration `yaml:"delay"`   // connections are still taken for so long, while readiness fails
 	Timeout time.Duration `yaml:"timeout"` // connections still open then are closed
 }
 

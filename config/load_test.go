@@ -85,7 +85,7 @@ clusters:
   - {name: here, aliases: [here.int], inCluster: true}
 timeouts: {proxyHeader: 1s, handshake: 2s, innerHandshake: 3s, requestHead: 4s, idle: 5s, dial: 6s, responseHead: 7s, bodyIdle: 8s, streamIdle: 9s}
 limits: {connections: 10, head: 16KiB, line: 512B, fields: 20, idleUpstream: 0}
-drain: {timeout: 0s}
+drain: {delay: 1s, timeout: 0s}
 recordings:
   dir: rec
   lines: stdout
@@ -130,6 +130,7 @@ func TestEveryKey(t *testing.T) {
 		},
 		Timeouts: Timeouts{1e9, 2e9, 3e9, 4e9, 5e9, 6e9, 7e9, 8e9, 9e9},
 		Limits:   Limits{Connections: 10, Head: 16 << 10, Line: 512, Fields: 20},
+		Drain:    Drain{Delay: time.Second},
 		Recordings: Recordings{Dir: "/etc/spliceway/rec", Lines: "stdout", Mode: ModeBestEffort, Format: FormatV3,
 			Fsync: -1, Checkpoint: time.Minute, SealKeyFile: "/etc/spliceway/seal.pem", Input: true, KeepFiles: true,
 			Notice: `This session is recorded: äsk "us" #why`, MaxSession: 64 << 10, Quota: 2 << 40,

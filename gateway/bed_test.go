@@ -127,11 +127,17 @@ func clusterAt(url, name, address, alias, more string) string {
 // not have kept anything.
 func (b *bed) run() {
 	b.t.Helper()
+	b.runIn(Process{})
+}
+
+// runIn is run in a process.
+func (b *bed) runIn(p Process) {
+	b.t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	b.cancel = cancel
 	go func() {
 		defer close(b.done)
-		b.err = b.gateway.Run(ctx)
+		b.err = b.gateway.RunIn(ctx, p)
 	}()
 	b.t.Cleanup(func() {
 		cancel()

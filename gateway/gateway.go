@@ -42,6 +42,11 @@ type Gateway struct {
 
 	reloading  sync.Mutex      // held while a generation is replaced
 	background context.Context // guarded by reloading; of parts, nil before Run and when draining
+	sockets    []socket        // guarded by reloading; those that are listened on
+
+	stopAccepting context.CancelFunc // guarded by reloading; nil before Run
+
+	refused atomic.Pointer[string] // why the last configuration was refused, for status; nil if it was not
 }
 
 // New reads every file that cfg names and prepares a gateway, which must be Run:

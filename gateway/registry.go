@@ -65,6 +65,12 @@ func (t *tunnels) remove(c *conn.Conn) {
 	delete(t.open, c)
 }
 
+func (t *tunnels) count() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.open)
+}
+
 // drain lets every loop end behind the request that it serves.
 func (t *tunnels) drain() {
 	t.mu.Lock()

@@ -26,6 +26,7 @@ func (g *Gateway) Reload(load func() (*config.Config, error)) error {
 	g.reopenAudit()
 	err := g.reload(load)
 	g.metrics.Configured(err)
+	g.noteRefused(err)
 	if err != nil {
 		g.log.Error().Err(err).Msg("configuration refused; the one that was loaded before stays in force")
 		return err

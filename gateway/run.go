@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"context"
-	"fmt"
 	"net"
 	"os"
 	"time"
@@ -12,12 +11,15 @@ import (
 	"github.com/spliceway/spliceway/audit"
 )
 
-// Run listens and serves until ctx is done, then drains: no connection is
-// taken any more, requests that are being served end, streams may go on for the
-// configured time. It returns nil after a drain, and an error if it can't listen
-// or, after a drain as well, if a listener fails.
-func (g *Gateway) Run(ctx context.Context) error {
-	listeners, admin, err := g.listen()
+// Run listens and serves until ctx is done, then drains: readiness fails, after
+// drain.delay no connection is taken any more, requests that are being served end,
+// streams may go on until drain.timeout. It returns nil after a drain, and an error
+// if it can't listen or, after a drain as well, if a listener fails.
+func (g *Gateway) Run(ctx context.Context) error { return g.RunIn(ctx, Process{}) }
+
+// RunIn is Run in a process with sockets or with a service manager.
+func (g *Gateway) RunIn(ctx context.Context, p Process) error {
+	listeners, admin, err := g.listen(&p)
 	if err != nil {
 		g.current.Load().discard()
 		g.audit.Close()
@@ -29,66 +31,67 @@ func (g *Gateway) Run(ctx context.Context) error {
 		g.running.Wait()
 		g.audit.Close() // written without a buffer: there is nothing to lose
 	}()
-	g.begin(background)
+	accepting, stopAccepting := context.WithCancel(background)
+	g.begin(background, stopAccepting, listeners, admin)
 
 	failed := make(chan error, len(listeners)+1)
+	scraped, stopAdmin := context.WithCancel(background)
+	defer stopAdmin()
 	if admin != nil {
 		g.running.Go(func() {
-			if err := g.serveAdmin(background, admin); err != nil {
+			if err := g.serveAdmin(scraped, admin); err != nil {
 				failed <- err
 			}
 		})
 	}
 	for _, l := range listeners {
 		g.running.Go(func() {
-			if err := g.mux.Serve(ctx, l); err != nil {
+			if err := g.mux.Serve(accepting, l); err != nil {
 				failed <- err
 			}
 		})
 	}
 	g.ready(listeners, admin)
+	p.tell("READY=1", "STATUS="+g.status())
+	g.running.Go(func() { g.report(background, &p) })
 	select {
 	case <-ctx.Done():
+		p.tell("STOPPING=1")
+		g.delay()
+		stopAccepting()
+		g.drain(nil)
+		return nil
+	case <-accepting.Done(): // HandOver
+		stopAdmin()
 		g.drain(nil)
 		return nil
 	case err := <-failed:
+		p.tell("STOPPING=1")
+		stopAccepting()
 		g.drain(err)
 		return err
 	}
 }
 
-// listen opens all ports or none.
-func (g *Gateway) listen() (listeners []net.Listener, admin net.Listener, err error) {
-	defer func() {
-		if err != nil {
-			for _, l := range listeners {
-				l.Close()
-			}
-		}
-	}()
-	cfg := g.config()
-	for _, address := range cfg.Listen {
-		l, err := net.Listen("tcp", address)
-		if err != nil {
-			return listeners, nil, fmt.Errorf("listening: %w", err)
-		}
-		listeners = append(listeners, l)
-	}
-	if cfg.Metrics.Listen == "" {
-		return listeners, nil, nil
-	}
-	if admin, err = net.Listen("tcp", cfg.Metrics.Listen); err != nil {
-		return listeners, nil, fmt.Errorf("listening for metrics: %w", err)
-	}
-	return listeners, admin, nil
+// handOver has Run drain because a successor serves. The caller holds g.reloading.
+func (g *Gateway) handOver() {
+	g.log.Info().Msg("a successor serves; this process ends with its last connection")
+	g.background = nil
+	g.stopAccepting()
 }
 
 // begin starts what keeps files and keys up to date until ctx is done, and lets
 // Reload do its work.
-func (g *Gateway) begin(ctx context.Context) {
+func (g *Gateway) begin(ctx context.Context, stopAccepting context.CancelFunc, listeners []net.Listener, admin net.Listener) {
 	g.reloading.Lock()
 	defer g.reloading.Unlock()
-	g.background = ctx
+	g.background, g.stopAccepting = ctx, stopAccepting
+	for _, l := range listeners {
+		g.sockets = append(g.sockets, socket{l, SocketGateway})
+	}
+	if admin != nil {
+		g.sockets = append(g.sockets, socket{admin, SocketMetrics})
+	}
 	g.current.Load().hold(ctx, &g.running)
 	g.running.Go(func() { g.gauge(ctx) })
 }
@@ -133,6 +136,16 @@ func (g *Gateway) ready(listeners []net.Listener, admin net.Listener) {
 		event.Str("metrics", admin.Addr().String())
 	}
 	event.Msg("serving")
+}
+
+// delay lets those who send connections find out that they should not, before
+// none are taken any more.
+func (g *Gateway) delay() {
+	g.draining.Store(true)
+	if d := g.config().Drain.Delay; d > 0 {
+		g.log.Info().Stringer("delay", d).Msg("not ready any more; new connections are taken until drain.delay has passed")
+		time.Sleep(d)
+	}
 }
 
 // drain ends all connections, with as much patience as is configured. cause is

@@ -40,6 +40,12 @@ func (s *sessions) remove(w *watched) {
 	delete(s.open, w)
 }
 
+func (s *sessions) count() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.open)
+}
+
 // warn says something to everybody at a terminal.
 func (s *sessions) warn(words string) {
 	s.mu.Lock()

@@ -14,20 +14,28 @@ import (
 // for good. In either case it has closed ln. It may be called for several
 // listeners at once.
 func (m *Mux) Serve(ctx context.Context, ln net.Listener) error {
+	defer ln.Close()
+	if !m.enter() {
+		return nil
+	}
+	defer m.leave()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(m.accepting, cancel)()
-	defer ln.Close()
 	defer context.AfterFunc(ctx, func() { ln.Close() })()
 
+	loop, unwatch := m.watch(ln)
+	defer unwatch()
 	var pause backoff
 	for {
 		// Before Accept, so that what is beyond the limit stays in the
 		// kernel and costs us neither a file nor memory.
-		if !m.slots.take(ctx, m.sayFull) {
+		done := loop.await()
+		taken := m.slots.take(ctx, m.sayFull)
+		if done(); !taken {
 			return nil
 		}
-		conn, err := ln.Accept()
+		conn, err := loop.accept()
 		if err == nil {
 			pause.reset()
 			keepAlive(conn)
@@ -44,7 +52,9 @@ func (m *Mux) Serve(ctx context.Context, ln net.Listener) error {
 			return fmt.Errorf("tlsmux: accepting on %s: %w", ln.Addr(), err)
 		}
 		m.acceptFailed(ln, err, pause.next == 0)
-		if !pause.wait(ctx) {
+		done = loop.await()
+		again := pause.wait(ctx)
+		if done(); !again {
 			return nil
 		}
 	}

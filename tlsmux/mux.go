@@ -35,16 +35,19 @@ type Mux struct {
 	abort     context.Context // of the handlers; ends with the patience of Shutdown
 	abortAll  context.CancelCauseFunc
 
-	mu       sync.Mutex
-	open     int           // guarded by mu
-	stopped  bool          // guarded by mu
-	drained  chan struct{} // closed, with mu held, when stopped and open is zero
-	fullSaid time.Time     // guarded by mu; when the limit was last logged
+	mu        sync.Mutex
+	acceptors map[*acceptor]struct{} // guarded by mu
+	loops     int                    // guarded by mu; calls of Serve
+	quiet     chan struct{}          // closed, with mu held, when accepting has ended and loops is zero
+	open      int                    // guarded by mu
+	stopped   bool                   // guarded by mu
+	drained   chan struct{}          // closed, with mu held, when stopped and open is zero
+	fullSaid  time.Time              // guarded by mu; when the limit was last logged
 }
 
 // New returns a Mux that serves nothing yet. Its error is of the Config.
 func New(cfg Config) (*Mux, error) {
-	m := &Mux{drained: make(chan struct{})}
+	m := &Mux{drained: make(chan struct{}), quiet: make(chan struct{})}
 	if err := m.Configure(cfg); err != nil {
 		return nil, err
 	}
@@ -139,11 +142,48 @@ func (m *Mux) end() {
 	}
 }
 
+// enter counts a call of Serve until leave. It returns false after Shutdown.
+func (m *Mux) enter() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.accepting.Err() != nil {
+		return false
+	}
+	m.loops++
+	return true
+}
+
+func (m *Mux) leave() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.loops--; m.loops == 0 && m.accepting.Err() != nil {
+		close(m.quiet)
+	}
+}
+
+// stopAccepting ends the calls of Serve and waits for that, so that what they have
+// accepted is served: to the client it looks connected.
+func (m *Mux) stopAccepting(ctx context.Context) {
+	m.mu.Lock()
+	if m.accepting.Err() == nil {
+		m.stop()
+		if m.loops == 0 {
+			close(m.quiet)
+		}
+	}
+	m.mu.Unlock()
+	select {
+	case <-m.quiet:
+	case <-ctx.Done():
+	}
+}
+
 // Shutdown stops accepting and waits until all connections have ended. When
 // ctx is done before that, it ends the context of the handlers, gives them
 // Config.ShutdownGrace to return, and returns ctx's error if it was too short
 // for any of them or for ctx. Serve returns nil once it was called.
 func (m *Mux) Shutdown(ctx context.Context) error {
+	m.stopAccepting(ctx)
 	m.mu.Lock()
 	if !m.stopped {
 		m.stopped = true
@@ -152,7 +192,6 @@ func (m *Mux) Shutdown(ctx context.Context) error {
 		}
 	}
 	m.mu.Unlock()
-	m.stop()
 
 	select {
 	case <-m.drained:

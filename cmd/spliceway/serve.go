@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -29,6 +30,14 @@ SIGHUP loads the configuration anew, as a whole or, if anything is wrong with it
 not at all; connections that are open go on under the one that let them in. listen
 and metrics.listen can't change. SIGHUP also opens the file of the audit log anew,
 as logrotate wants it.
+
+SIGUSR2 upgrades: the program is started anew, as its file is now, and takes over
+the sockets that are listened on. Once it serves, this process takes no more
+connections and ends with its last one, or at drain.timeout. If the new one does
+not come to serve, this one goes on as if nothing had been.
+
+It is a service of type notify for systemd, with watchdog and socket activation:
+sockets named spliceway are for listen, one named metrics is for metrics.listen.
 
 A configuration that can't be used ends it with status 78.`,
 		Example: `  spliceway serve --config /etc/spliceway/config.yaml`,
@@ -63,13 +72,27 @@ func serve(command *cobra.Command, file string) error {
 	if err != nil {
 		return badConfig(err, hintCheck)
 	}
-	defer onHangup(func() { reload(g, file, log) })()
-	return g.Run(command.Context())
+	p, err := serviceProcess()
+	if err != nil {
+		return err
+	}
+	p.Tell = func(assignments ...string) {
+		if slices.Contains(assignments, "READY=1") {
+			if err := tellPredecessor(); err != nil {
+				log.Error().Err(err).Msg("the process that this one replaces can't be told")
+			}
+		}
+		notify(assignments...)
+	}
+	defer onSignal(syscall.SIGHUP, func() { reload(g, file, log) })()
+	defer onSignal(syscall.SIGUSR2, func() { _ = g.HandOver(upgrade) })() // which tells of an error
+	return g.RunIn(command.Context(), p)
 }
 
 // reload has the gateway load the file anew, and log as that wants it. The gateway
 // tells of what is wrong.
 func reload(g *gateway.Gateway, file string, log *logger) {
+	reloading()
 	var loaded *config.Config
 	err := g.Reload(func() (cfg *config.Config, err error) {
 		if cfg, err = config.Load(file); err != nil {
@@ -81,13 +104,14 @@ func reload(g *gateway.Gateway, file string, log *logger) {
 	if err == nil {
 		_ = log.set(loaded.Log.Level, loaded.Log.Format) // which config has checked
 	}
+	notify("READY=1")
 }
 
-// onHangup calls do for each SIGHUP, which would else end the process, until stop
-// is called.
-func onHangup(do func()) (stop func()) {
+// onSignal calls do for each of a signal, which would else end the process, until
+// stop is called.
+func onSignal(s os.Signal, do func()) (stop func()) {
 	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, syscall.SIGHUP)
+	signal.Notify(signals, s)
 	ended := make(chan struct{})
 	go func() { // until stop closes signals
 		defer close(ended)

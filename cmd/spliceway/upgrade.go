@@ -1,0 +1,89 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spliceway/spliceway/gateway"
+)
+
+// predecessor in the environment is the descriptor of the pipe on which a process
+// waits for its successor to serve.
+const predecessor = "SPLICEWAY_PREDECESSOR"
+
+// startPatience is how long a successor may take until it serves.
+const startPatience = time.Minute
+
+// upgrade starts the program anew, as its file is now, with the sockets of this
+// process, and returns when the successor serves. The sockets are handed over as
+// systemd does it, so that a successor takes them the same way from either. From
+// then on systemd takes the successor for the service.
+func upgrade(sockets []gateway.Socket) error {
+	ready, told, err := os.Pipe()
+	if err != nil {
+		return fmt.Errorf("starting a successor: %w", err)
+	}
+	defer ready.Close()
+	successor, err := startSuccessor(sockets, told)
+	told.Close()
+	if err != nil {
+		return fmt.Errorf("starting a successor: %w", err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- successor.Wait() }() // until it ends, or this process does
+	ready.SetReadDeadline(time.Now().Add(startPatience))
+	if _, err := io.ReadFull(ready, make([]byte, 1)); err == nil {
+		notify("MAINPID=" + strconv.Itoa(successor.Process.Pid))
+		return nil
+	}
+	successor.Process.Kill()
+	if err := <-ended; err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return fmt.Errorf("the successor does not serve: %w; its own words are above", err)
+	}
+	return errors.New("the successor has ended without serving")
+}
+
+func startSuccessor(sockets []gateway.Socket, told *os.File) (*exec.Cmd, error) {
+	var files []*os.File
+	var names []string
+	for _, s := range sockets {
+		files, names = append(files, s.File), append(names, s.Name)
+	}
+	// As it was called: what os.Executable returns names a file that is deleted
+	// once another version has been installed over it.
+	program, err := exec.LookPath(os.Args[0])
+	if err != nil {
+		return nil, err
+	}
+	cmd := exec.Command(program, os.Args[1:]...)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+	cmd.ExtraFiles = append(files, told)
+	const first = 3 // descriptor of ExtraFiles, and SD_LISTEN_FDS_START
+	cmd.Env = append(os.Environ(),
+		"LISTEN_FDS="+strconv.Itoa(len(files)), "LISTEN_FDNAMES="+strings.Join(names, ":"),
+		predecessor+"="+strconv.Itoa(first+len(files)))
+	return cmd, cmd.Start()
+}
+
+// tellPredecessor lets the process go that has started this one, if one has.
+func tellPredecessor() error {
+	text := os.Getenv(predecessor)
+	if text == "" {
+		return nil
+	}
+	os.Unsetenv(predecessor) // our own successor gets another
+	fd, err := strconv.Atoi(text)
+	if err != nil || fd < 3 {
+		return fmt.Errorf("%s is no descriptor: %q", predecessor, text)
+	}
+	pipe := os.NewFile(uintptr(fd), predecessor)
+	defer pipe.Close()
+	_, err = pipe.Write([]byte{1})
+	return err
+}
