@@ -263,7 +263,7 @@ func (b *bed) openIdle() {
 	}
 	openers.Wait()
 	after := b.gateway.look()
-	b.t.Logf("%d idle tunnels, %.1f KiB of memory for each", len(b.idle), float64(after.memory-before.memory)/1024/float64(max(1, len(b.idle))))
+	b.t.Logf("%d idle tunnels, %.1f KiB of memory for each when they have just been opened", len(b.idle), float64(after.memory-before.memory)/1024/float64(max(1, len(b.idle))))
 }
 
 // keepIdle wants the idle tunnels to outlive the load, and closes them.

@@ -176,3 +176,15 @@ func (g *gateway) settle(before reading) reading {
 		}
 	}
 }
+
+// shrink waits until memory is back to a size, as far as the runtime gives it back
+// within some minutes: it collects every two minutes when nothing happens, and
+// returns pages slowly after that. What is there in the end is told, not judged.
+func (g *gateway) shrink(to int64) reading {
+	g.t.Helper()
+	now := g.look()
+	for deadline := time.Now().Add(2 * quiescence); now.memory > to && time.Now().Before(deadline); now = g.look() {
+		time.Sleep(time.Second)
+	}
+	return now
+}
