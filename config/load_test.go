@@ -340,3 +340,20 @@ func TestFileWithALongName(t *testing.T) {
 		t.Errorf("bearerTokenFile = %q, want %q", got, name)
 	}
 }
+
+// Keys that systemd passes are named by the folder that only it knows.
+func TestCredentialsDirectory(t *testing.T) {
+	text := regexp.MustCompile(`privateKeyFile: ([^,}]+)`).ReplaceAllString(minimal, `privateKeyFile: "$${CREDENTIALS_DIRECTORY}/tls.key"`)
+	if text == minimal {
+		t.Fatal("the configuration has no privateKeyFile")
+	}
+	t.Setenv("CREDENTIALS_DIRECTORY", "")
+	if _, err := parse("f", "/etc", []byte(text)); err == nil || !strings.Contains(err.Error(), "LoadCredential=") {
+		t.Errorf("without credentials: %v, want what it is for", err)
+	}
+	t.Setenv("CREDENTIALS_DIRECTORY", "/run/credentials/s")
+	cfg, err := parse("f", "/etc", []byte(text))
+	if err != nil || !strings.HasPrefix(cfg.TLS.PrivateKeyFile, "/run/credentials/s/") {
+		t.Errorf("the key is %v, %v, want it among the credentials", cfg, err)
+	}
+}

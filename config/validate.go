@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -217,6 +218,9 @@ func control(r rune) bool { return r < ' ' || r == 0x7f }
 // fileContent is how tokens and PEM files begin.
 var fileContent = regexp.MustCompile(`^(eyJ[A-Za-z0-9_-]{8}|-----BEGIN)`)
 
+// credentials begins the name of a file that systemd passes by LoadCredential=.
+const credentials = "${CREDENTIALS_DIRECTORY}/"
+
 // file checks the name of a file and makes it absolute.
 func (v *validator) file(key string, name *string) {
 	switch {
@@ -225,6 +229,14 @@ func (v *validator) file(key string, name *string) {
 	case fileContent.MatchString(*name) || strings.ContainsFunc(*name, control):
 		v.problem(key, "must be the name of a file, not its content")
 		return
+	}
+	if rest, ok := strings.CutPrefix(*name, credentials); ok {
+		dir := os.Getenv("CREDENTIALS_DIRECTORY")
+		if dir == "" {
+			v.problem(key, "%s is for a service of systemd with LoadCredential=, and CREDENTIALS_DIRECTORY is not set here", quoted(*name))
+			return
+		}
+		*name = filepath.Join(dir, rest)
 	}
 	if !filepath.IsAbs(*name) {
 		*name = filepath.Join(v.dir, *name)
