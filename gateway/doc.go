@@ -10,6 +10,18 @@
 //
 // A Gateway is made by New, which opens no port, and lives for as long as Run.
 //
+// # Generations
+//
+// What follows from one configuration is a generation: verifier, certificates,
+// clusters, recording policy. Reload builds another one beside it and puts it in
+// force as a whole. A tunnel goes on with the generation that let it in, which ends
+// with its last tunnel. Parts whose settings did not change, as connections to an
+// API server, signing keys and the store of recordings, are handed on, and end with
+// the last generation that has them. Listeners, metrics, the audit log and the
+// registries of what is open belong to the Gateway.
+//
+// HandOver lets another process take the listeners over; Run then drains.
+//
 // # Who is told what
 //
 // Every connection that got as far as a CONNECT, or failed otherwise than by going
