@@ -16,7 +16,7 @@
 //
 // # Log
 //
-// [Log] writes one JSON object a line, each line with one call of Write, with the
+// [Log] writes one JSON object a line, each call of Write whole lines, with the
 // field names that are constants of this package and shared by the diagnostic
 // logs of all others. Events, named by [FieldEvent]:
 //
@@ -32,7 +32,13 @@
 //
 // A log that cannot be written stops nobody from working: the error is given to
 // the callback of [New] or [Open], and the event is lost. A writer that blocks
-// does block the caller; there is no queue that could lose events unseen.
+// does block the caller.
+//
+// An event is written before the method that tells of it returns. Of a log made by
+// [Open], requests are the exception: when one follows another within 20 ms, its
+// line may wait so long for more, 32 KiB of lines at most. The order stays. Close
+// and Reopen write what waits; a process that is killed, or ends without Close,
+// loses it.
 //
 // # Limitations
 //

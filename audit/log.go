@@ -71,20 +71,21 @@ type Request struct {
 // Log writes events. It is safe for concurrent use. Nothing is kept of what its
 // methods are given.
 type Log struct {
-	out  *output
-	root zerolog.Logger
-	now  func() time.Time
+	queue    *queue
+	root     zerolog.Logger // written at once
+	requests zerolog.Logger // queued
+	now      func() time.Time
 }
 
-// New returns a log that writes to w, each line with one call of Write, one at a
-// time. onError is called with each error of w, from the goroutine that wrote,
-// and may be nil; the event is then lost.
+// New returns a log that writes to w, each line at once and with one call of Write,
+// one at a time. onError is called for each line that is lost, with the error of w,
+// from the goroutine that wrote, and may be nil.
 func New(w io.Writer, onError func(error)) *Log {
-	return newLog(&output{w: w, onError: onError})
+	return newLog(&queue{out: &output{w: w, onError: onError}})
 }
 
-func newLog(out *output) *Log {
-	return &Log{out: out, root: zerolog.New(out), now: time.Now}
+func newLog(q *queue) *Log {
+	return &Log{queue: q, root: zerolog.New(urgent{q}), requests: zerolog.New(q), now: time.Now}
 }
 
 // ConnectionOpened tells that c was authenticated.
@@ -123,7 +124,7 @@ func (l *Log) ConnectionClosed(c *Connection, end *ConnectionEnd) {
 
 // Request tells one request. It does not allocate unless r.Err is set.
 func (l *Log) Request(r *Request) {
-	ln := l.line(EventRequest)
+	ln := l.lineTo(&l.requests, EventRequest)
 	c := r.Connection
 	ln.str(FieldConnID, c.ID, maxID)
 	ln.bytes(FieldRequestID, r.ID, maxID)
@@ -152,9 +153,11 @@ type line struct {
 	truncated bool
 }
 
-func (l *Log) line(event string) line {
+func (l *Log) line(event string) line { return l.lineTo(&l.root, event) }
+
+func (l *Log) lineTo(to *zerolog.Logger, event string) line {
 	var stamp [len(timeFormat) + 9]byte // AppendFormat writes nanoseconds before it cuts them
-	ln := line{e: l.root.Log()}
+	ln := line{e: to.Log()}
 	ln.e.Bytes(FieldTime, l.now().UTC().AppendFormat(stamp[:0], timeFormat))
 	ln.e.Str(FieldEvent, event)
 	return ln

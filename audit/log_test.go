@@ -305,7 +305,7 @@ func TestStdoutIsNeitherReopenedNorClosed(t *testing.T) {
 	if err != nil || l.Reopen() != nil || l.Close() != nil {
 		t.Errorf("Open, Reopen, Close of stdout: %v", err)
 	}
-	if l.out.w != os.Stdout {
+	if l.queue.out.w != os.Stdout {
 		t.Error("stdout was let go")
 	}
 }

@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -19,50 +20,54 @@ const fileMode fs.FileMode = 0o600
 // appends to the file of that name, which is made readable by its owner only if
 // it does not exist. onError is as for New.
 func Open(name string, onError func(error)) (*Log, error) {
-	if name == Stdout {
-		return New(os.Stdout, onError), nil
-	}
 	out := &output{name: name, onError: onError}
+	if name == Stdout {
+		out.name, out.w = "", os.Stdout
+	}
 	if err := out.reopen(); err != nil {
 		return nil, err
 	}
-	return newLog(out), nil
+	return newLog(&queue{out: out, delay: requestDelay}), nil
 }
 
 // Reopen opens the file anew by its name, so that a file that was moved away is
 // let go. On error the old file stays in use. For a log that is not of a file it
 // does nothing.
-func (l *Log) Reopen() error { return l.out.reopen() }
+func (l *Log) Reopen() error { return l.queue.reopen() }
 
 // Adopt has the log go on where other writes, a log that Open or New has returned
-// and that nobody uses. The file that it wrote to before is closed.
-func (l *Log) Adopt(other *Log) error { return l.out.adopt(other.out) }
+// and that nobody uses. The file that it wrote to before is closed, with what is left
+// written to it.
+func (l *Log) Adopt(other *Log) error { return l.queue.adopt(other.queue) }
 
 // File returns the name of the file that the log is written to; empty if it is not
 // of a file.
 func (l *Log) File() string {
-	l.out.mu.Lock()
-	defer l.out.mu.Unlock()
-	return l.out.name
+	out := l.queue.out
+	out.mu.Lock()
+	defer out.mu.Unlock()
+	return out.name
 }
 
-// Close closes the file of the log. Events after that are errors of the log's
-// callback. For a log that is not of a file it does nothing.
-func (l *Log) Close() error { return l.out.close() }
+// Close writes what is left and closes the file of the log. Events after that are
+// errors of the log's callback, unless it is not of a file, which stays open.
+func (l *Log) Close() error { return l.queue.close() }
 
 // Lines returns a writer for lines of somebody else in the same output, each with
 // one Write, which fall between two events and never into one. Unlike an event, a
 // line that could not be written is an error of its Write.
-func (l *Log) Lines() io.Writer { return lines{l.out} }
+func (l *Log) Lines() io.Writer { return lines{l.queue} }
 
-type lines struct{ out *output }
+type lines struct{ queue *queue }
 
 func (l lines) Write(p []byte) (int, error) {
-	if err := l.out.write(p); err != nil {
+	if err := l.queue.write(p); err != nil {
 		return 0, err
 	}
 	return len(p), nil
 }
+
+var newline = []byte{'\n'}
 
 var errClosed = errors.New("audit: log is closed")
 
@@ -77,24 +82,25 @@ type output struct {
 	torn bool      // guarded by mu; the last line was written in part
 }
 
-// Write writes one line. It reports errors to onError and always claims success:
-// there is nobody above it who could do better.
-func (o *output) Write(p []byte) (int, error) {
-	if err := o.write(p); err != nil && o.onError != nil {
-		o.onError(err)
+// report tells of lines that are lost, once for each.
+func (o *output) report(lost int, err error) {
+	for range lost {
+		if o.onError != nil {
+			o.onError(err)
+		}
 	}
-	return len(p), nil
 }
 
-func (o *output) write(p []byte) error {
+// write writes whole lines. It returns how many of them are lost, and why.
+func (o *output) write(p []byte) (lost int, err error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.w == nil {
-		return errClosed
+		return bytes.Count(p, newline), errClosed
 	}
 	if o.torn { // or this line would be glued to what is there of the last one
-		if _, err := o.w.Write([]byte{'\n'}); err != nil {
-			return fmt.Errorf("audit: writing event: %w", err)
+		if _, err := o.w.Write(newline); err != nil {
+			return bytes.Count(p, newline), fmt.Errorf("audit: writing event: %w", err)
 		}
 		o.torn = false
 	}
@@ -103,10 +109,10 @@ func (o *output) write(p []byte) error {
 		err = io.ErrShortWrite
 	}
 	if err != nil {
-		o.torn = n > 0
-		return fmt.Errorf("audit: writing event: %w", err)
+		o.torn = n > 0 && p[n-1] != '\n'
+		return bytes.Count(p[n:], newline), fmt.Errorf("audit: writing event: %w", err)
 	}
-	return nil
+	return 0, nil
 }
 
 func (o *output) reopen() error {

@@ -29,7 +29,7 @@ func (g *Gateway) RunIn(ctx context.Context, p Process) error {
 	defer func() {
 		stop()
 		g.running.Wait()
-		g.audit.Close() // written without a buffer: there is nothing to lose
+		g.audit.Close() // behind all that tells of something
 	}()
 	accepting, stopAccepting := context.WithCancel(background)
 	g.begin(background, stopAccepting, listeners, admin)
