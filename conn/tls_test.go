@@ -528,7 +528,7 @@ func TestTLSEndToEnd(t *testing.T) {
 	transport := &http.Transport{DisableCompression: true}
 	transport.DialTLSContext = func(context.Context, string, string) (net.Conn, error) { return h.connect(), nil }
 	t.Cleanup(transport.CloseIdleConnections)
-	client := &http.Client{Transport: transport, Timeout: patience}
+	client := &http.Client{Transport: transport, Timeout: 6 * patience} // megabytes, several at once
 	var wg sync.WaitGroup
 	for worker := range 4 {
 		wg.Go(func() {
