@@ -28,6 +28,7 @@ type PoolConfig struct {
 // use.
 type Pool struct {
 	config PoolConfig
+	vigil  vigil // over the clients of requests that are under way
 
 	mu     sync.Mutex
 	idle   []*upstreamConn // guarded by mu; last used last

@@ -11,25 +11,23 @@ import (
 	"github.com/spliceway/spliceway/internal/tlsio"
 )
 
-// watchDelay is how long a response may take before a goroutine is spent on
-// noticing that the client goes away. Most responses are there by then.
-const watchDelay = 100 * time.Millisecond
-
 // uplink is the client's direction while the loop is busy with the API server:
 // it sends what is left of the request body, and then reads on, only to notice
 // when the client goes away. What comes in meanwhile is kept for the loop.
 //
-// It is off, armed (its timer will start a goroutine) or running. The loop owns
+// It is off, armed (the vigil will start a goroutine) or running. The loop owns
 // the client's read side while it is off, the uplink otherwise.
 type uplink struct {
 	c     *Conn
-	reads deadline // of the client
-	timer *time.Timer
+	reads deadline      // of the client
 	state uplinkState   // owned by the loop
 	done  chan struct{} // has a value when the goroutine has ended
 	buf   buffer        // what was read behind the body
 	body  atomic.Uint32 // a bodyState
 	crash crash
+
+	round uint64 // guarded by vigil.mu; in which it was armed
+	place int    // guarded by vigil.mu; among those that wait; -1: none
 
 	mu       sync.Mutex
 	stopping bool   // guarded by mu; no Read may begin
@@ -40,7 +38,7 @@ type uplinkState uint8
 
 const (
 	uplinkOff     uplinkState = iota
-	uplinkArmed               // the timer is running, or has just fired
+	uplinkArmed               // the vigil waits, or has just started the goroutine
 	uplinkRunning             // the goroutine is running, or has ended
 )
 
@@ -57,8 +55,6 @@ func (l *uplink) init(c *Conn) {
 	l.c = c
 	l.reads.set = c.client.SetReadDeadline
 	l.done = make(chan struct{}, 1)
-	l.timer = time.AfterFunc(time.Hour, l.watchClient)
-	l.timer.Stop()
 }
 
 // start lets the uplink begin for the exchange whose first octets have just
@@ -66,7 +62,7 @@ func (l *uplink) init(c *Conn) {
 func (l *uplink) start() {
 	if l.c.x.up.done {
 		l.state = uplinkArmed
-		l.timer.Reset(watchDelay)
+		l.c.config.Pool.vigil.add(l)
 		return
 	}
 	l.state = uplinkRunning
@@ -76,7 +72,7 @@ func (l *uplink) start() {
 
 // stop ends the uplink and waits for it. After it the loop owns the read side.
 func (l *uplink) stop() {
-	if l.state == uplinkOff || l.state == uplinkArmed && l.timer.Stop() {
+	if l.state == uplinkOff || l.state == uplinkArmed && l.c.config.Pool.vigil.remove(l) {
 		l.state = uplinkOff
 		return
 	}
@@ -122,7 +118,7 @@ func (l *uplink) lose(err *Error) {
 	l.c.closeCurrent()
 }
 
-// watchClient runs on a goroutine of its own, started by the timer.
+// watchClient runs on a goroutine of its own, started by the vigil.
 func (l *uplink) watchClient() {
 	defer l.finish()
 	defer l.crash.catch(l.crashed)
