@@ -42,7 +42,8 @@ func (a *archive) header(header *tar.Header) {
 }
 
 func (a *archive) bytes() ([]byte, error) {
-	return a.b.Bytes(), errors.Join(a.err, a.w.Close())
+	err := errors.Join(a.err, a.w.Close()) // which writes the end
+	return a.b.Bytes(), err
 }
 
 // archiveFolder writes the files of a folder to an archive, in the order of names.
