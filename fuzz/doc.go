@@ -17,6 +17,8 @@
 //	FuzzConfig           what loads is, printed, the same configuration
 //	FuzzSPDY             any split; moby/spdystream reads the same frames; bounded memory
 //	FuzzWebSocket        any split; x/net reads the same messages; bounded memory
+//	FuzzSession          any split, seven framings: the same events; bounded memory
+//	FuzzTar              archive/tar wrote the same files; any split; kept is what was hashed
 //
 // Every target has its seeds in code, most of them made of the testdata of the
 // package under test, and fails without. Inputs that once found a fault are under
@@ -24,5 +26,6 @@
 //
 //	go test -fuzz '^FuzzRequest$' -fuzztime 30s ./fuzz
 //
-// FuzzLLHTTP is skipped where there is no node.
+// FuzzLLHTTP is skipped where there is no node. What needs the inside of a package has
+// its targets there; make fuzz finds all of them.
 package fuzz

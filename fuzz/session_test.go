@@ -114,9 +114,8 @@ func decodeSession(tb testing.TB, form uint8, up, down [][]byte) (events []strin
 	return sink.lines, got.String()
 }
 
-// FuzzSession: however a stream is cut, a session has the same events, ends for the
-// same reason, and sends the client nothing but what the server sent, and then last
-// words.
+// FuzzSession: however a stream is cut, a session has the same events and ends for the
+// same reason; and what the client gets is what the server sent, up to last words.
 func FuzzSession(f *testing.F) {
 	for form := range sessionForms {
 		f.Add(uint8(form), []byte(""), []byte("\x82\x01\x01\x82\x06\x01hello\x82\x17\x03{\"status\":\"Success\"}  \x88\x02\x03\xe8"))

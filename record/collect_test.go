@@ -246,35 +246,131 @@ func (w *failingWriter) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// FuzzCollect has any octets in a log, between lines of a recording.
+// FuzzCollect loses, doubles, moves and alters lines of a log. Collect says of a
+// recording that it is complete only if it is the one that was written, and says it
+// whenever no line is lost or altered. Of one that only lost lines, it names exactly
+// what is missing and shows nothing that was not there.
 func FuzzCollect(f *testing.F) {
-	f.Add([]byte("noise\n"), 3)
-	f.Add([]byte(lineStart+`01kk9f1z00abcdefghjkmnpqrs","seq":0,"file":"cast","offset":9223372036854775807,"data":"x","chain":"00112233445566778899aabbccddeeff"}`+"\n"), 0)
-	f.Add([]byte(`{"log":"{\"event\":\"recording.chunk\""}`+"\n"), 1)
-	var buf bytes.Buffer
-	l := lineWriter{w: &buf, id: NewID(noon)}
-	cast := []byte(plainHeader(V2) + "[1.0,\"o\",\"a\"]\n[2.0,\"o\",\"b\"]\n")
-	for i, c := range cast {
-		if err := l.write("cast", int64(i), []byte{c}); err != nil {
-			f.Fatal(err)
-		}
-	}
-	lines := slices.Collect(strings.Lines(buf.String()))
-	f.Fuzz(func(t *testing.T, noise []byte, at int) {
-		at = min(max(at, 0), len(lines))
-		if bytes.Contains(noise, []byte(l.id)) {
+	f.Add([]byte{}, []byte("noise"))
+	f.Add([]byte{0, 3, 0, 1, 4, 0, 2, 2, 9}, []byte(lineStart+`01kk9f1z00abcdefghjkmnpqrs","seq":0,"file":"cast","offset":9223372036854775807,"data":"x","chain":"00112233445566778899aabbccddeeff"}`))
+	f.Add([]byte{3, 5, 200, 4, 7, 0}, []byte(`{"log":"{\"event\":\"recording.chunk\""}`))
+	lines, id, cast := shippedOne(f)
+	f.Fuzz(func(t *testing.T, program, noise []byte) {
+		if len(program) > 60 || bytes.Contains(noise, []byte(id)) {
 			return // somebody else's line of this recording
 		}
-		log := slices.Insert(slices.Clone(lines), at, string(noise)+"\n")
+		log, lost, altered := edit(lines, program, noise)
 		dir := t.TempDir()
 		results, err := Collect(dir, strings.NewReader(strings.Join(log, "")))
 		if err != nil {
 			t.Fatalf("Collect: %v", err)
 		}
 		for _, c := range results {
-			if c.ID == l.id && readFile(t, c.Path) != string(cast) {
-				t.Errorf("the .cast is %q, want %q", readFile(t, c.Path), cast)
+			if c.ID != id {
+				continue
+			}
+			got := readFile(t, c.Path)
+			if whole := len(lost) == 0 && !altered; c.Complete() != whole && (whole || got != cast) {
+				t.Fatalf("collected %+v, with lines %v lost, altered %v:\n%s", c, lost, altered, got)
+			}
+			if c.Complete() && got != cast {
+				t.Fatalf("%+v has\n%s, want\n%s", c, got, cast)
+			}
+			if !altered {
+				checkLost(t, &c, got, cast, lines, lost)
 			}
 		}
 	})
+}
+
+// shippedOne returns the log of a small recording, one line for each call and more.
+func shippedOne(tb testing.TB) (lines []string, id, cast string) {
+	tb.Helper()
+	var buf logBuffer
+	dir := tb.TempDir()
+	s, err := Open(Config{Dir: dir, Lines: &buf})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	defer s.Close()
+	r, err := s.Start(alice(), nil)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	for i := range 12 {
+		if err := r.Output(time.Duration(i)*time.Second, fmt.Appendf(nil, "line %d ä€\n", i)); err != nil {
+			tb.Fatal(err)
+		}
+	}
+	if err := r.Close(End{}); err != nil {
+		tb.Fatal(err)
+	}
+	text, err := os.ReadFile(r.path())
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return slices.Collect(strings.Lines(buf.buf.String())), r.ID(), string(text)
+}
+
+// edit changes a log by a program of three octets a step, and returns which lines
+// are lost and whether one is not as it was.
+func edit(lines []string, program, noise []byte) (log []string, lost map[int]bool, altered bool) {
+	log, lost = slices.Clone(lines), map[int]bool{}
+	for ; len(program) >= 3 && len(log) > 1; program = program[3:] {
+		i, n := int(program[1])%len(log), int(program[2])
+		switch program[0] % 5 {
+		case 0:
+			log = slices.Delete(log, i, i+1)
+		case 1:
+			log = slices.Insert(log, i, log[n%len(log)])
+		case 2:
+			j := n % len(log)
+			log[i], log[j] = log[j], log[i]
+		case 3:
+			line := []byte(log[i])
+			line[n*len(line)/256] ^= 1 << (program[0] / 5 % 7)
+			log[i], altered = string(line), true
+		case 4:
+			log = slices.Insert(log, i, string(noise)+"\n")
+		}
+	}
+	for i, line := range lines {
+		if !slices.Contains(log, line) {
+			lost[i] = true
+		}
+	}
+	return log, lost, altered
+}
+
+// checkLost wants what is missing of a recording to be what was lost, and every line
+// of it to be one that was written, or the beginning of one, or a word about a gap.
+func checkLost(t *testing.T, c *Collected, got, cast string, lines []string, lost map[int]bool) {
+	t.Helper()
+	missing := make([]bool, len(cast))
+	for i := range lost {
+		if line, ok := findLine([]byte(lines[i])); ok && line.File == "cast" {
+			for at := range line.Data {
+				missing[int(line.Offset)+at] = true
+			}
+		}
+	}
+	named := make([]bool, len(cast))
+	for _, gap := range c.Missing {
+		for at := gap.First; at <= gap.Last; at++ {
+			named[at] = true
+		}
+	}
+	for at := range cast {
+		if named[at] != missing[at] && (named[at] || c.Ended) {
+			t.Fatalf("octet %d: named as missing: %v, want %v", at, named[at], missing[at])
+		}
+	}
+	written := slices.Collect(strings.Lines(cast))
+	for n, line := range slices.Collect(strings.Lines(got)) {
+		begun := strings.TrimSuffix(line, "\"]\n")
+		is := slices.ContainsFunc(written, func(w string) bool { return w == line || strings.HasPrefix(w, begun) })
+		if !is && !strings.Contains(line, "are missing") && (n > 0 || line != plainHeader(V2)) {
+			t.Fatalf("nobody wrote %q", line)
+		}
+	}
 }

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"testing/iotest"
 	"time"
+	"unicode/utf8"
 )
 
 // foreign is a file that asciinema could have made, with the white space,
@@ -252,38 +253,67 @@ func TestIDs(t *testing.T) {
 	}
 }
 
-// FuzzText has any octets in any two parts come back as they were.
+// FuzzText has any octets, in pieces of any sizes, on one stream or both, become the
+// text that package unicode/utf8 finds in all of them at once, and come back as they were.
 func FuzzText(f *testing.F) {
-	for _, seed := range []string{"", "a\nb\r\n", "é漢😀", "\xff\xfe\xed\xa0\x80", "\uec80\uecff\uec7f", "\xee\xb2", "\x00\x1b[0m\"\\"} {
-		f.Add([]byte(seed), 1, true)
-		f.Add([]byte(seed), 2, false)
+	for _, seed := range []string{"", "a\nb\r\n", "é漢😀", "\xff\xfe\xed\xa0\x80", "\uec80\uecff\uec7f", "\xee\xb2", "\x00\x1b[0m\"\\", "\xf0\x9f\x98x\xe2\x82"} {
+		f.Add([]byte(seed), []byte{1}, true)
+		f.Add([]byte(seed), []byte{2, 0x81, 3}, false)
 	}
-	f.Fuzz(func(t *testing.T, p []byte, cut int, tty bool) {
-		cut = min(max(cut, 0), len(p))
-		texts := make(map[int]string)
-		for _, at := range []int{cut, 0} {
-			e := newEncoder(V2, tty)
-			for _, part := range [][]byte{p[:at], p[at:]} {
-				if len(part) > 0 {
-					e.output(0, stdout, part)
-					e.closeEvent()
-				}
+	f.Fuzz(func(t *testing.T, p, cuts []byte, tty bool) {
+		e := newEncoder(V2, tty)
+		var sent [2][]byte
+		for rest := p; len(rest) > 0; {
+			n, s := len(rest), stdout
+			if len(cuts) > 0 {
+				n, s = min(n, int(cuts[0]&0x7f)), stream(cuts[0]>>7)
+				cuts = cuts[1:]
 			}
-			e.giveUp()
-			var octets, text []byte
-			for _, event := range readAll(t, plainHeader(V2)+string(e.buf)) {
-				text = append(text, event.Text...)
-				octets = AppendOctets(octets, event.Text, !tty)
+			e.output(0, s, rest[:n])
+			if n%2 == 0 {
+				e.closeEvent() // as a write does
 			}
-			if string(octets) != string(p) {
-				t.Errorf("cut at %d: octets %q, want %q", at, octets, p)
-			}
-			texts[at] = string(text)
+			sent[s], rest = append(sent[s], rest[:n]...), rest[n:]
 		}
-		if texts[cut] != texts[0] {
-			t.Errorf("cut at %d: text %q, whole %q", cut, texts[cut], texts[0])
+		e.giveUp()
+		var text, octets [2][]byte
+		for _, event := range readAll(t, plainHeader(V2)+string(e.buf)) {
+			s := stdout
+			if event.Stderr {
+				s = stderr
+			}
+			text[s] = append(text[s], event.Text...)
+			octets[s] = AppendOctets(octets[s], event.Text, !tty)
+		}
+		for s := range sent {
+			if want := decoded(sent[s], tty); string(text[s]) != want {
+				t.Errorf("%s: text %q, want %q", stream(s), text[s], want)
+			}
+			if string(octets[s]) != string(sent[s]) {
+				t.Errorf("%s: octets %q, want %q", stream(s), octets[s], sent[s])
+			}
 		}
 	})
+}
+
+// decoded is the text that whole octets have in a recording.
+func decoded(p []byte, tty bool) string {
+	var text strings.Builder
+	for len(p) > 0 {
+		r, size := utf8.DecodeRune(p)
+		switch {
+		case r == utf8.RuneError && size == 1 || r >= 0xec80 && r <= 0xecff:
+			for _, c := range p[:size] {
+				text.WriteRune(0xec00 + rune(c))
+			}
+		case r == '\n' && !tty:
+			text.WriteString("\r\n")
+		default:
+			text.WriteRune(r)
+		}
+		p = p[size:]
+	}
+	return text.String()
 }
 
 // FuzzReader has anything read without a line being taken for two.
