@@ -84,6 +84,12 @@ func New(w io.Writer, onError func(error)) *Log {
 	return newLog(&queue{out: &output{w: w, onError: onError}})
 }
 
+// NewGathering is New, but that the lines of requests of one moment are one Write, of
+// whole lines. Close writes what is left.
+func NewGathering(w io.Writer, onError func(error)) *Log {
+	return newLog(&queue{out: &output{w: w, onError: onError}, delay: requestDelay})
+}
+
 func newLog(q *queue) *Log {
 	return &Log{queue: q, root: zerolog.New(urgent{q}), requests: zerolog.New(q), now: time.Now}
 }

@@ -53,18 +53,16 @@ func (l *Log) File() string {
 // errors of the log's callback, unless it is not of a file, which stays open.
 func (l *Log) Close() error { return l.queue.close() }
 
-// Lines returns a writer for lines of somebody else in the same output, each with
-// one Write, which fall between two events and never into one. Unlike an event, a
-// line that could not be written is an error of its Write.
+// Lines returns a writer for lines of somebody else in the same output, one or more
+// with each Write, which fall between two events and never into one. Unlike an event,
+// a line that could not be written is an error of its Write, which then tells the
+// octets of those that were.
 func (l *Log) Lines() io.Writer { return lines{l.queue} }
 
 type lines struct{ queue *queue }
 
 func (l lines) Write(p []byte) (int, error) {
-	if err := l.queue.write(p); err != nil {
-		return 0, err
-	}
-	return len(p), nil
+	return l.queue.write(p)
 }
 
 var newline = []byte{'\n'}
@@ -83,36 +81,38 @@ type output struct {
 }
 
 // report tells of lines that are lost, once for each.
-func (o *output) report(lost int, err error) {
-	for range lost {
-		if o.onError != nil {
-			o.onError(err)
-		}
+func (o *output) report(lost []byte, err error) {
+	if o.onError == nil || err == nil {
+		return
+	}
+	for range bytes.Count(lost, newline) {
+		o.onError(err)
 	}
 }
 
-// write writes whole lines. It returns how many of them are lost, and why.
-func (o *output) write(p []byte) (lost int, err error) {
+// write writes whole lines. It returns the octets of those that are written, and why
+// the others are lost.
+func (o *output) write(p []byte) (n int, err error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.w == nil {
-		return bytes.Count(p, newline), errClosed
+		return 0, errClosed
 	}
 	if o.torn { // or this line would be glued to what is there of the last one
 		if _, err := o.w.Write(newline); err != nil {
-			return bytes.Count(p, newline), fmt.Errorf("audit: writing event: %w", err)
+			return 0, fmt.Errorf("audit: writing event: %w", err)
 		}
 		o.torn = false
 	}
-	n, err := o.w.Write(p)
+	n, err = o.w.Write(p)
 	if err == nil && n < len(p) {
 		err = io.ErrShortWrite
 	}
 	if err != nil {
 		o.torn = n > 0 && p[n-1] != '\n'
-		return bytes.Count(p[n:], newline), fmt.Errorf("audit: writing event: %w", err)
+		return bytes.LastIndexByte(p[:n], '\n') + 1, fmt.Errorf("audit: writing event: %w", err)
 	}
-	return 0, nil
+	return n, nil
 }
 
 func (o *output) reopen() error {

@@ -79,9 +79,9 @@ func (q *queue) expire() {
 // flush writes what is queued.
 func (q *queue) flush() { q.write(nil) }
 
-// write writes what is queued and then p, of which alone the error is. The lines that
-// are lost with what was queued are reported.
-func (q *queue) write(p []byte) error {
+// write writes what is queued and then p, of which alone the results are. The lines
+// that are lost with what was queued are reported.
+func (q *queue) write(p []byte) (int, error) {
 	q.writing.Lock()
 	defer q.writing.Unlock()
 	q.mu.Lock()
@@ -92,14 +92,14 @@ func (q *queue) write(p []byte) error {
 	}
 	q.mu.Unlock()
 	if len(lines) > 0 {
-		q.out.report(q.out.write(lines))
+		n, err := q.out.write(lines)
+		q.out.report(lines[n:], err)
 	}
 	q.spare = lines
 	if len(p) == 0 {
-		return nil
+		return 0, nil
 	}
-	_, err := q.out.write(p) // one line
-	return err
+	return q.out.write(p)
 }
 
 // close writes what is queued. From then on nothing is.
@@ -130,8 +130,7 @@ type urgent struct{ *queue }
 // Write writes one line. It reports errors and always claims success: there is nobody
 // above it who could do better.
 func (u urgent) Write(p []byte) (int, error) {
-	if err := u.write(p); err != nil {
-		u.out.report(1, err)
-	}
+	n, err := u.write(p)
+	u.out.report(p[n:], err)
 	return len(p), nil
 }

@@ -152,6 +152,33 @@ func TestQueueReportsEachLostLine(t *testing.T) {
 	})
 }
 
+func TestGatheringWithinAnotherLog(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, lost := new(noted), 0
+		outside := New(w, nil)
+		l := NewGathering(outside.Lines(), func(error) { lost++ })
+		defer l.Close()
+		request(l, "a", "b", "c", "d")
+		w.want(t, "a")
+		time.Sleep(requestDelay)
+		synctest.Wait()
+		w.want(t, "b c d")
+		request(l, "e", "f")
+		outside.Lines().Write([]byte("x_id\":\"line\"\n"))
+		w.want(t, "line")
+		w.fail(len(l.queue.lines)/2+10, errors.New("full")) // in the middle of f
+		time.Sleep(requestDelay)
+		synctest.Wait()
+		if lost != 1 {
+			t.Errorf("%d lines reported lost, want 1", lost)
+		}
+		w.fail(0, nil)
+		time.Sleep(requestDelay)
+		request(l, "g")
+		w.want(t, "", "g") // a line feed behind the part of f, and only one
+	})
+}
+
 func TestQueueAfterClose(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "audit.log")
 	lost := 0

@@ -108,7 +108,7 @@ func (g *Gateway) muxConfig(gen *generation) tlsmux.Config {
 // openAudit opens the log that cfg names.
 func (g *Gateway) openAudit(cfg *config.Config) (*audit.Log, error) {
 	if cfg.Audit.Output == audit.Stdout {
-		return audit.New(g.stdout.Lines(), g.auditFailed), nil
+		return audit.NewGathering(g.stdout.Lines(), g.auditFailed), nil
 	}
 	return audit.Open(cfg.Audit.Output, g.auditFailed)
 }
