@@ -81,6 +81,12 @@ clusters:
     bearerTokenFile: {{.BearerFile}}
 limits:
   connections: 32768
+  connectionsPerSource: 0
+  connectionsPerUser: 0
+  unauthenticatedPerSource: 0
+  requestRate: 0
+  streamsPerUser: 0
+  upstream: 32768
 recordings:
 {{- if .Recorded}}
   dir: {{.Recordings}}

@@ -34,6 +34,7 @@ const (
 	ReasonCertificate = "certificate"  // certificate expired or otherwise invalid
 	ReasonNoTLS       = "no-tls"       // the server does not speak TLS
 	ReasonRejected    = "tls-rejected" // the server ended the handshake with an alert
+	ReasonExhausted   = "exhausted"    // the gateway has run out of files, memory or ports
 	ReasonOther       = "other"
 )
 
@@ -63,6 +64,7 @@ var sentences = map[string]string{
 	ReasonCertificate: "its certificate is not valid",
 	ReasonNoTLS:       "it does not speak TLS",
 	ReasonRejected:    "it rejected the TLS handshake",
+	ReasonExhausted:   "the gateway has too many connections open; tell your administrator",
 	ReasonOther:       "an unexpected error, see the gateway's log",
 }
 
@@ -109,6 +111,9 @@ func (c *Cluster) connectionFault(err error) (reason, hint string) {
 	var header tls.RecordHeaderError
 	var timeout net.Error
 	switch {
+	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE), errors.Is(err, syscall.ENOBUFS),
+		errors.Is(err, syscall.ENOMEM), errors.Is(err, syscall.EADDRNOTAVAIL):
+		return ReasonExhausted, "the gateway has no files, memory or ports left for it; raise its limit of open files, or lower limits"
 	case errors.As(err, &dns):
 		return ReasonName, fmt.Sprintf("the name %s cannot be resolved; check server in the configuration and the DNS", c.server.Host)
 	case errors.Is(err, syscall.ECONNREFUSED):

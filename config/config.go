@@ -127,15 +127,25 @@ type Timeouts struct {
 	ResponseHead   time.Duration `yaml:"responseHead"`   // end of the request to the response's head; not for long-running ones
 	BodyIdle       time.Duration `yaml:"bodyIdle"`       // between two octets of a body; not for long-running ones
 	StreamIdle     time.Duration `yaml:"streamIdle"`     // between two octets of a stream, watch or log
+	Queue          time.Duration `yaml:"queue"`          // for one of Limits.Upstream to be free
 }
 
 // Limits are how much the gateway takes.
 type Limits struct {
-	Connections  int  `yaml:"connections"`  // client connections at once
-	Head         Size `yaml:"head"`         // of a request or response
-	Line         Size `yaml:"line"`         // of one line in it
-	Fields       int  `yaml:"fields"`       // number of header fields
-	IdleUpstream int  `yaml:"idleUpstream"` // idle connections kept per cluster
+	Connections              int  `yaml:"connections"`              // client connections at once
+	ConnectionsPerSource     int  `yaml:"connectionsPerSource"`     // of one source at once; 0: no limit
+	ConnectionsPerUser       int  `yaml:"connectionsPerUser"`       // of one user at once; 0: no limit
+	Unauthenticated          int  `yaml:"unauthenticated"`          // not yet authenticated, at once
+	UnauthenticatedPerSource int  `yaml:"unauthenticatedPerSource"` // of one source; 0: no limit
+	RequestRate              int  `yaml:"requestRate"`              // requests a second of one user; 0: no limit
+	RequestBurst             int  `yaml:"requestBurst"`             // at once after a pause
+	StreamsPerUser           int  `yaml:"streamsPerUser"`           // long-running requests of one user; 0: no limit
+	Upstream                 int  `yaml:"upstream"`                 // connections in use per cluster
+	Queue                    int  `yaml:"queue"`                    // requests that wait for one of these, of each kind
+	Head                     Size `yaml:"head"`                     // of a request or response
+	Line                     Size `yaml:"line"`                     // of one line in it
+	Fields                   int  `yaml:"fields"`                   // number of header fields
+	IdleUpstream             int  `yaml:"idleUpstream"`             // idle connections kept per cluster
 }
 
 // Drain is how the gateway stops.
@@ -172,13 +182,23 @@ func defaults() Config {
 			ResponseHead:   2 * time.Minute,
 			BodyIdle:       time.Minute,
 			StreamIdle:     4 * time.Hour,
+			Queue:          10 * time.Second,
 		},
 		Limits: Limits{
-			Connections:  16384,
-			Head:         32 << 10,
-			Line:         16 << 10,
-			Fields:       128,
-			IdleUpstream: 256,
+			Connections:              16384,
+			ConnectionsPerSource:     8192,
+			ConnectionsPerUser:       4096,
+			Unauthenticated:          2048,
+			UnauthenticatedPerSource: 512,
+			RequestRate:              5000,
+			RequestBurst:             10000,
+			StreamsPerUser:           1024,
+			Upstream:                 8192,
+			Queue:                    1024,
+			Head:                     32 << 10,
+			Line:                     16 << 10,
+			Fields:                   128,
+			IdleUpstream:             256,
 		},
 		Drain: Drain{Timeout: time.Hour},
 		Recordings: Recordings{

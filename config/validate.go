@@ -251,7 +251,7 @@ func (v *validator) timeouts() {
 	}{
 		{"proxyHeader", t.ProxyHeader}, {"handshake", t.Handshake}, {"innerHandshake", t.InnerHandshake},
 		{"requestHead", t.RequestHead}, {"idle", t.Idle}, {"dial", t.Dial}, {"responseHead", t.ResponseHead},
-		{"bodyIdle", t.BodyIdle}, {"streamIdle", t.StreamIdle},
+		{"bodyIdle", t.BodyIdle}, {"streamIdle", t.StreamIdle}, {"queue", t.Queue},
 	} {
 		// Every wait ends, so zero is not "for ever".
 		if d.value < time.Millisecond {
@@ -268,6 +268,15 @@ func (v *validator) limits() {
 		text              func(int64) string
 	}{
 		{"connections", int64(l.Connections), 1, 10_000_000, decimal},
+		{"connectionsPerSource", int64(l.ConnectionsPerSource), 0, 10_000_000, decimal},
+		{"connectionsPerUser", int64(l.ConnectionsPerUser), 0, 10_000_000, decimal},
+		{"unauthenticated", int64(l.Unauthenticated), 1, 10_000_000, decimal},
+		{"unauthenticatedPerSource", int64(l.UnauthenticatedPerSource), 0, 10_000_000, decimal},
+		{"requestRate", int64(l.RequestRate), 0, 10_000_000, decimal},
+		{"requestBurst", int64(l.RequestBurst), 1, 10_000_000, decimal},
+		{"streamsPerUser", int64(l.StreamsPerUser), 0, 10_000_000, decimal},
+		{"upstream", int64(l.Upstream), 2, 10_000_000, decimal}, // one of them is kept from streams
+		{"queue", int64(l.Queue), 0, 1_000_000, decimal},
 		{"head", int64(l.Head), 1 << 10, 32 << 10, sizeText}, // the top is what one buffer of package conn holds
 		{"line", int64(l.Line), 256, int64(l.Head), sizeText},
 		{"fields", int64(l.Fields), 16, 10_000, decimal},

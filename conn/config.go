@@ -5,6 +5,7 @@ import (
 
 	"github.com/spliceway/spliceway/audit"
 	"github.com/spliceway/spliceway/httpparse"
+	"github.com/spliceway/spliceway/limit"
 )
 
 // Credential is how the gateway itself authenticates to the API server.
@@ -24,6 +25,7 @@ type Config struct {
 	Host       []byte // the API server's authority, for the Host line
 	Limits     httpparse.Limits
 	Timeouts   Timeouts
+	Gate       *limit.Gate // lets so many have an upstream connection at once; nil: any number
 
 	// Admit is asked for each request before anything of it is sent, with the
 	// request's id; what it gets is valid during the call only. An error refuses the
@@ -76,4 +78,7 @@ type Caller struct {
 	// Lines are complete header lines that every request gets. They carry the
 	// identity: see Impersonate.
 	Lines []byte
+	// Account limits the requests of the caller, over all connections. It must be
+	// open until Serve has returned. If nil, there is no limit.
+	Account *limit.Account
 }

@@ -21,6 +21,9 @@ import (
 // while it waits for the next one.
 const smallBuffer = 1 << 10
 
+// defaultLine is what package httpparse takes a zero Limits.Line for.
+const defaultLine = 16 << 10
+
 // Conn is the request loop of one client connection.
 type Conn struct {
 	client net.Conn // read by the loop or by the uplink, never by both; written by the loop
@@ -66,6 +69,9 @@ func New(client net.Conn, caller *Caller, config *Config) *Conn {
 	c.times.setDefaults()
 	if most := bufferSize - 1; c.limits.Head == 0 || c.limits.Head > most {
 		c.limits.Head = most // so that a full buffer is always a refused head
+	}
+	if c.limits.Line == 0 {
+		c.limits.Line = defaultLine
 	}
 	c.writes.set = client.SetWriteDeadline
 	c.in = buffer{b: c.small[:]}
@@ -238,10 +244,12 @@ func (c *Conn) becomeBusy() {
 	}
 }
 
-// readLine reads until another line feed has come in, or the buffer is full:
-// nothing else can change what the parser says, and a client that sends single
-// octets can't make it parse over and over.
+// readLine reads until another line feed has come in, or as much as is beyond a
+// limit: nothing else can change what the parser says, and a client that sends
+// single octets can't make it parse over and over.
 func (c *Conn) readLine() error {
+	line := bytes.LastIndexByte(c.in.bytes(), '\n') + 1 // where it begins
+	most := min(line+c.limits.Line, c.limits.Head) + 1  // with so many octets and no line feed it is refused
 	for {
 		if c.in.full() {
 			c.in.grab() // the parser refuses a head before it fills a pooled buffer
@@ -249,7 +257,7 @@ func (c *Conn) readLine() error {
 		from := c.in.w
 		n, err := c.client.Read(c.in.free())
 		c.in.w += n
-		if read := c.in.b[from:c.in.w]; bytes.IndexByte(read, '\n') >= 0 || c.in.full() {
+		if read := c.in.b[from:c.in.w]; bytes.IndexByte(read, '\n') >= 0 || n > 0 && c.in.len() >= most {
 			return nil
 		}
 		if err != nil {

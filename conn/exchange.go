@@ -10,6 +10,7 @@ import (
 
 	"github.com/spliceway/spliceway/audit"
 	"github.com/spliceway/spliceway/httpparse"
+	"github.com/spliceway/spliceway/limit"
 )
 
 // maxInterim is how many interim responses one request may have.
@@ -30,9 +31,12 @@ type exchange struct {
 	pooled   *[bufferSize]byte // backs sent
 	upstream *upstreamConn
 	reserved Reservation // nil if there is none, or the stream has it
-	heard    bool        // an octet of a response has come
-	answered bool        // an octet of a final response has gone to the client
-	complete bool        // and its last one
+	kind     limit.Kind
+	place    bool // it has one of Config.Gate
+	counted  bool // it is one of the streams of its account
+	heard    bool // an octet of a response has come
+	answered bool // an octet of a final response has gone to the client
+	complete bool // and its last one
 	status   int
 	auditID  []byte // the API server's, of the response
 	protocol httpparse.Protocol
@@ -52,6 +56,10 @@ func (x *exchange) begin(c *Conn, n int) {
 	x.info.Parse(c.req.Method, c.req.Target)
 	x.up.start(c.req.Framing)
 	x.upstream, x.status, x.err = nil, 0, nil
+	x.kind = limit.Short
+	if x.longRunning(&c.req) {
+		x.kind = limit.Stream
+	}
 	x.whole, x.heard, x.answered, x.complete = false, false, false, false
 	c.uplink.lost = nil
 	x.auditID, x.protocol, x.bytes = x.auditID[:0], httpparse.ProtocolNone, traffic{}
@@ -90,6 +98,7 @@ func (c *Conn) abandon() {
 		c.config.Pool.drop(u)
 	}
 	c.release()
+	c.leave()
 	c.x.err = &Error{Blame: audit.BlameGateway, Reason: reasonPanic}
 	c.report()
 	panic(value)
@@ -110,6 +119,7 @@ func (c *Conn) endUpstream(complete bool) {
 	if u != nil && reusable {
 		c.config.Pool.put(u)
 	}
+	c.leave() // only now, so that the next one finds the connection idle
 	c.releaseSent()
 	c.down.release() // and with it what was left over: the next response is not to begin with it
 }
@@ -117,6 +127,12 @@ func (c *Conn) endUpstream(complete bool) {
 // forward sends the request and relays its response. It returns nil when the
 // client has got a complete response.
 func (c *Conn) forward(ctx context.Context) *Error {
+	if err := c.allow(); err != nil {
+		return err
+	}
+	if err := c.enter(ctx); err != nil {
+		return err
+	}
 	if err := c.admit(); err != nil {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 	"strconv"
+	"syscall"
 
 	"github.com/spliceway/spliceway/audit"
 	"github.com/spliceway/spliceway/httpparse"
@@ -17,7 +18,11 @@ const (
 	reasonUpstreamClosed  = "upstream-closed"
 	reasonUpstreamTimeout = "upstream-timeout"
 	reasonCredential      = "credential-refused"
+	reasonExhausted       = "gateway-exhausted"
 )
+
+// ReasonHeadTooLarge is the reason of a request whose head is beyond a limit.
+const ReasonHeadTooLarge = "head-too-large"
 
 // malformed blames the client for octets that the parser refused.
 func malformed(err error) *Error {
@@ -26,6 +31,9 @@ func malformed(err error) *Error {
 	var p *httpparse.Error
 	if errors.As(err, &p) {
 		e.Status = p.Status
+		if p.Status == http.StatusRequestHeaderFieldsTooLarge || p.Status == http.StatusRequestURITooLong {
+			e.Reason = ReasonHeadTooLarge
+		}
 		e.Say += ": " + p.Reason
 	}
 	return e
@@ -46,7 +54,21 @@ func unreachable(err error) *Error {
 	if errors.As(err, &speaker) {
 		e.Say = speaker.Sentence()
 	}
+	if exhausted(err) {
+		e.Blame, e.Status, e.Reason = audit.BlameGateway, http.StatusServiceUnavailable, reasonExhausted
+	}
 	return e
+}
+
+// exhausted reports whether it is the gateway that has run out of something it needs
+// for a connection: files, memory, ports.
+func exhausted(err error) bool {
+	for _, errno := range []syscall.Errno{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.EADDRNOTAVAIL} {
+		if errors.Is(err, errno) {
+			return true
+		}
+	}
+	return false
 }
 
 // credentialError is the API server's refusal of the gateway itself.

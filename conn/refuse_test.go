@@ -51,12 +51,20 @@ func TestRefusalForm(t *testing.T) {
 	})
 }
 
+// refusedHead is what a client says instead of a good head.
+type refusedHead struct{ name, says, want string }
+
+// reason is the word that is told.
+func (r *refusedHead) reason() string {
+	if s := statusOf(r.want); s == 414 || s == 431 {
+		return ReasonHeadTooLarge
+	}
+	return "malformed"
+}
+
 func TestRefusalOfHead(t *testing.T) {
 	const malformed = "the request is not valid HTTP/1.1: "
-	tests := []struct {
-		name, says string
-		want       string
-	}{
+	tests := []refusedHead{
 		{"bare-lf", "GET / HTTP/1.1\nHost: a\n\n", refusal("400 Bad Request", "BadRequest", malformed+"line feed without carriage return", "Connection: close")},
 		{"both-framings", request("PUT /", "Content-Length: 1", "Transfer-Encoding: chunked"),
 			refusal("400 Bad Request", "BadRequest", malformed+"both content-length and transfer-encoding", "Connection: close")},
@@ -64,6 +72,7 @@ func TestRefusalOfHead(t *testing.T) {
 		{"unknown-method", "BREW ", refusal("501 Not Implemented", "BadRequest", malformed+"unknown method", "Connection: close")},
 		{"http2", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", refusal("505 HTTP Version Not Supported", "BadRequest", malformed+"version is not HTTP/1.1", "Connection: close")},
 		{"long-line", "GET /" + strings.Repeat("a", 17000) + "\r\n", refusal("414 Request URI Too Long", "BadRequest", malformed+"line too long", "Connection: close")},
+		{"long-line-without-end", "GET /" + strings.Repeat("a", defaultLine-4), refusal("414 Request URI Too Long", "BadRequest", malformed+"line too long", "Connection: close")},
 		{"large-head", "GET / HTTP/1.1\r\n" + strings.Repeat("A: "+strings.Repeat("b", 1000)+"\r\n", 33),
 			refusal("431 Request Header Fields Too Large", "BadRequest", malformed+"head too large", "Connection: close")},
 		{"many-fields", "GET / HTTP/1.1\r\n" + strings.Repeat("A: b\r\n", 129), refusal("431 Request Header Fields Too Large", "BadRequest", malformed+"too many fields", "Connection: close")},
@@ -77,9 +86,9 @@ func TestRefusalOfHead(t *testing.T) {
 				c.says(test.says)
 				c.hears(test.want)
 				c.hearsEnd()
-				s.wantTold(told{id: "c1-2", protocol: "http1", status: statusOf(test.want), down: int64(len(test.want)), blame: "client", reason: "malformed"})
+				s.wantTold(told{id: "c1-2", protocol: "http1", status: statusOf(test.want), down: int64(len(test.want)), blame: "client", reason: test.reason()})
 				after(time.Second)
-				c.wantEnd("malformed", "client")
+				c.wantEnd(test.reason(), "client")
 				s.acceptsNone()
 				s.wantPool(1, 0)
 			})

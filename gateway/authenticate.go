@@ -7,6 +7,7 @@ import (
 	"github.com/spliceway/spliceway/audit"
 	"github.com/spliceway/spliceway/authn"
 	"github.com/spliceway/spliceway/cluster"
+	"github.com/spliceway/spliceway/conn"
 	"github.com/spliceway/spliceway/tlsmux"
 )
 
@@ -21,30 +22,34 @@ func (g *Gateway) authenticate(ctx context.Context, c *tlsmux.Connect) (tlsmux.H
 		ID: c.ID, ClientID: c.ClientID, RemoteAddr: c.RemoteAddr.String(), Target: c.Target,
 	}
 	gen := g.acquire()
-	handler, err := g.letIn(ctx, gen, c, who)
+	caller, handler, err := g.letIn(ctx, gen, c, who)
 	if err != nil {
 		gen.release()
 		return nil, g.refuse(who, err)
 	}
 	g.metrics.Authentication("ok")
-	g.opening.add(c.Attempt, admitted{who, gen})
+	g.opening.add(c.Attempt, admitted{caller, gen})
 	return func(ctx context.Context, t *tlsmux.Tunnel) {
 		defer gen.release()
 		handler(ctx, t)
 	}, nil
 }
 
-// letIn returns what serves a client that is admitted.
-func (g *Gateway) letIn(ctx context.Context, gen *generation, c *tlsmux.Connect, who *audit.Connection) (tlsmux.Handler, error) {
+// letIn returns who is admitted, with an account that is open, and what serves the
+// client.
+func (g *Gateway) letIn(ctx context.Context, gen *generation, c *tlsmux.Connect, who *audit.Connection) (*conn.Caller, tlsmux.Handler, error) {
 	grant, b, err := gen.admit(ctx, c, who)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	caller, err := newCaller(who, grant.Identity, b.extra, c.RemoteAddr.Addr())
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return func(ctx context.Context, t *tlsmux.Tunnel) { g.serveTunnel(ctx, t, caller, b, grant.Expires) }, nil
+	if caller.Account, err = g.openAccount(who.User); err != nil {
+		return nil, nil, err
+	}
+	return caller, func(ctx context.Context, t *tlsmux.Tunnel) { g.serveTunnel(ctx, t, caller, b, grant.Expires) }, nil
 }
 
 // admit verifies what the client shows, and fills in who as it goes, so that a

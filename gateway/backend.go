@@ -15,13 +15,14 @@ type backend struct {
 	audit    *audit.Log
 	recorder *recorder
 	refused  func(reason string) // counts a request that the gateway answered itself
+	limited  func(limit string)  // counts one that a limit has turned away
 }
 
 func (g *Gateway) newBackend(gen *generation, u *upstream, extra bool) *backend {
 	limits, timeouts := &gen.config.Limits, &gen.config.Timeouts
-	b := &backend{upstream: u, extra: extra, audit: g.audit, recorder: &gen.recorder, refused: g.metrics.Refusal}
+	b := &backend{upstream: u, extra: extra, audit: g.audit, recorder: &gen.recorder, refused: g.metrics.Refusal, limited: g.metrics.LimitRefused}
 	b.conn = &conn.Config{
-		Pool: u.pool, Credential: u, Host: u.cluster.Host(),
+		Gate: g.gate(u, gen.config), Pool: u.pool, Credential: u, Host: u.cluster.Host(),
 		Limits: httpparse.Limits{Head: int(limits.Head), Line: int(limits.Line), Fields: limits.Fields},
 		Timeouts: conn.Timeouts{
 			Idle: timeouts.Idle, RequestHead: timeouts.RequestHead, ResponseHead: timeouts.ResponseHead,
@@ -52,6 +53,7 @@ func (b *backend) countFault(r *audit.Request) {
 		b.metrics.Error(r.Reason)
 	case answeredHere(r):
 		b.refused(r.Reason)
+		b.countLimit(r)
 	default:
 		b.metrics.Aborted(r.Reason)
 	}

@@ -23,7 +23,9 @@ import (
 
 	"github.com/spliceway/spliceway/config"
 	"github.com/spliceway/spliceway/internal/testnet"
+	"github.com/spliceway/spliceway/limit"
 	"github.com/spliceway/spliceway/metrics"
+	"github.com/spliceway/spliceway/tlsmux"
 )
 
 const (
@@ -170,6 +172,17 @@ func (b *bed) wantNothingLeft() {
 	}
 	if n := len(g.opening.all); n != 0 {
 		b.t.Errorf("%d connections that are being opened at the end, want none", n)
+	}
+	if u := g.mux.Usage(); u != (tlsmux.Usage{}) {
+		b.t.Errorf("limits in use at the end: %+v, want none", u)
+	}
+	if connections, streams := g.accounts.Highest(); connections != 0 || streams != 0 {
+		b.t.Errorf("%d connections and %d streams in accounts at the end, want none", connections, streams)
+	}
+	for name, gate := range g.gates.all {
+		if s := gate.Stats(); s != (limit.GateStats{}) {
+			b.t.Errorf("gate of %s at the end: %+v, want nobody", name, s)
+		}
 	}
 	if n := len(g.tunnels.open); n != 0 {
 		b.t.Errorf("%d tunnels at the end, want none", n)

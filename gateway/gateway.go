@@ -13,6 +13,7 @@ import (
 
 	"github.com/spliceway/spliceway/audit"
 	"github.com/spliceway/spliceway/config"
+	"github.com/spliceway/spliceway/limit"
 	"github.com/spliceway/spliceway/metrics"
 	"github.com/spliceway/spliceway/record"
 	"github.com/spliceway/spliceway/tlsmux"
@@ -29,6 +30,9 @@ type Gateway struct {
 	metrics *metrics.Metrics
 	mux     *tlsmux.Mux
 	account record.Account
+
+	accounts *limit.Accounts // of users
+	gates    gates
 
 	current atomic.Pointer[generation]
 
@@ -59,6 +63,7 @@ func New(cfg *config.Config, build metrics.Build, log zerolog.Logger) (*Gateway,
 func newGateway(cfg *config.Config, build metrics.Build, log zerolog.Logger, every time.Duration, stdout io.Writer) (*Gateway, error) {
 	g := &Gateway{version: build.Version, every: every, log: log, metrics: metrics.New(build)}
 	g.stdout = audit.New(stdout, nil)
+	g.accounts = limit.NewAccounts(accountConfig(cfg))
 	var err error
 	if g.audit, err = g.openAudit(cfg); err != nil {
 		return nil, err
@@ -75,6 +80,7 @@ func newGateway(cfg *config.Config, build metrics.Build, log zerolog.Logger, eve
 		return nil, err
 	}
 	g.metrics.WatchConnections(g.mux.Connections)
+	g.watchLimits()
 	return g, nil
 }
 
@@ -96,12 +102,15 @@ func (g *Gateway) config() *config.Config { return g.current.Load().config }
 
 // muxConfig is what concerns connections before they are tunnels.
 func (g *Gateway) muxConfig(gen *generation) tlsmux.Config {
-	t := &gen.config.Timeouts
+	t, l := &gen.config.Timeouts, &gen.config.Limits
 	return tlsmux.Config{
 		Certificates: gen.certs.Get, Authenticate: g.authenticate, Observe: g.observe,
-		ProxyTrusted: gen.config.ProxyProtocol.TrustedCIDRs, MaxConnections: gen.config.Limits.Connections,
+		ProxyTrusted: gen.config.ProxyProtocol.TrustedCIDRs, MaxConnections: l.Connections,
+		MaxOpening: l.Unauthenticated, MaxPerSource: l.ConnectionsPerSource, MaxOpeningPerSource: l.UnauthenticatedPerSource,
 		ProxyTimeout: t.ProxyHeader, HandshakeTimeout: t.Handshake, InnerTimeout: t.InnerHandshake,
-		Log: g.log,
+		AcceptFailed: func(error) { g.metrics.AcceptError() },
+		Full:         func() { g.metrics.LimitRefused(limitConnections) },
+		Log:          g.log,
 	}
 }
 

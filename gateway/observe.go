@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -24,16 +25,20 @@ func (g *Gateway) observe(a *tlsmux.Attempt, o tlsmux.Outcome) {
 	}
 	in := g.opening.take(a)
 	if in.generation != nil && o.Result != tlsmux.ResultOK {
-		in.generation.release() // or serveTunnel does
+		in.caller.Account.Close() // or serveTunnel does
+		in.generation.release()
 	}
+	reason := cmp.Or(g.refusedByLimit(o), string(o.Result))
 	if told(o) {
 		return
 	}
-	who := in.who
-	if who == nil {
+	var who *audit.Connection
+	if in.caller != nil {
+		who = in.caller.Connection
+	} else {
 		who = &audit.Connection{ID: a.ID, ClientID: a.ClientID, RemoteAddr: a.RemoteAddr.String(), Target: a.Target}
 	}
-	g.audit.ConnectionRefused(who, string(o.Phase), o.Status, string(o.Result), o.Err)
+	g.audit.ConnectionRefused(who, string(o.Phase), o.Status, reason, o.Err)
 }
 
 // told says that an outcome needs no event: there is nothing to tell, refuse or

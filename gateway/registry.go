@@ -3,14 +3,13 @@ package gateway
 import (
 	"sync"
 
-	"github.com/spliceway/spliceway/audit"
 	"github.com/spliceway/spliceway/conn"
 	"github.com/spliceway/spliceway/tlsmux"
 )
 
 // admitted is who was let in, and the generation that did so, which is acquired.
 type admitted struct {
-	who        *audit.Connection
+	caller     *conn.Caller
 	generation *generation
 }
 

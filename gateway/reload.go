@@ -77,6 +77,7 @@ func (g *Gateway) replace(old, gen *generation) error {
 	}
 	gen.hold(g.background, &g.running)
 	g.current.Store(gen)
+	g.applyLimits(gen.config)
 	if log != g.audit {
 		if err := g.audit.Adopt(log); err != nil {
 			g.log.Warn().Err(err).Msg("closing the former audit log")

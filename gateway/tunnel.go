@@ -40,6 +40,7 @@ func newCaller(who *audit.Connection, id authn.Identity, extra bool, remote neti
 // serveTunnel forwards requests until the client ends, the token does or the
 // gateway does.
 func (g *Gateway) serveTunnel(ctx context.Context, t *tlsmux.Tunnel, caller *conn.Caller, b *backend, expires time.Time) {
+	defer caller.Account.Close()
 	ctx, cancel := context.WithDeadlineCause(ctx, expires, conn.ErrTokenExpired)
 	defer cancel()
 	c := conn.New(t.Conn, caller, b.conn)

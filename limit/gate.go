@@ -40,7 +40,7 @@ type GateConfig struct {
 	Wait  time.Duration // how long one waits at most
 
 	// Waited, if not nil, is told how long each wait was, whatever came of it.
-	Waited func(kind Kind, took time.Duration)
+	Waited func(kind Kind, took time.Duration) // that of NewGate stays
 }
 
 // Gate lets a number of holders in at once. Others wait; doc.go says in which
@@ -75,6 +75,9 @@ func (g *Gate) Configure(config GateConfig) {
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if g.config.Waited != nil {
+		config.Waited = g.config.Waited
+	}
 	g.config = config
 	g.most = [kinds]int{Short: config.Most, Stream: config.Most - max(config.Most/reservedShare, 1)}
 	for k := range g.lines {

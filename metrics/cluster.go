@@ -23,6 +23,7 @@ type clusterVecs struct {
 	aborted         *counters
 	streams         *counters
 	streamsActive   *gauges
+	queueWait       *prometheus.HistogramVec
 }
 
 func newClusterVecs(f factory) *clusterVecs {
@@ -41,6 +42,7 @@ func newClusterVecs(f factory) *clusterVecs {
 		aborted:         f.counters("requests_aborted_total", "Requests that ended before their response was complete, other than by a fault of the API server, by reason.", "cluster", "reason"),
 		streams:         f.counters("streams_total", "Upgraded streams that ended, by protocol and what became of their recording.", "cluster", "protocol", "outcome"),
 		streamsActive:   f.gauges("streams_active", "Upgraded streams now open.", "cluster", "protocol"),
+		queueWait:       f.histograms("upstream_queue_wait_seconds", "Time that requests and streams waited for a connection because the most were in use.", requestBuckets, "cluster", "kind"),
 	}
 }
 
@@ -196,6 +198,31 @@ func (c *Cluster) poolSums() (idle, active int) {
 		idle, active = idle+i, active+a
 	}
 	return idle, active
+}
+
+// WatchQueue makes the limit of connections in use, those who have one and those
+// who wait metrics, by kind of use. stats is asked at each scrape and must be quick.
+// It is called once a cluster.
+func (c *Cluster) WatchQueue(most func() int, kinds []string, stats func(kind int) (inUse, waiting int)) {
+	gauge := func(name, help string, labels prometheus.Labels, value func() float64) {
+		labels["cluster"] = c.name
+		c.vecs.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Namespace: namespace, Name: name, Help: help, ConstLabels: labels,
+		}, value))
+	}
+	gauge("upstream_limit", "Limit of connections in use to the API server.", prometheus.Labels{}, func() float64 { return float64(most()) })
+	for i, kind := range kinds {
+		gauge("upstream_in_use", "Connections to API servers that requests or streams have or are getting.",
+			prometheus.Labels{"kind": kind}, func() float64 { n, _ := stats(i); return float64(n) })
+		gauge("upstream_queue_length", "Requests and streams that wait for a connection because the most are in use.",
+			prometheus.Labels{"kind": kind}, func() float64 { _, n := stats(i); return float64(n) })
+	}
+}
+
+// QueueWait counts a wait for a connection while the most were in use, whatever came
+// of it. kind is one of a fixed few.
+func (c *Cluster) QueueWait(kind string, took time.Duration) {
+	c.vecs.queueWait.WithLabelValues(c.name, kind).Observe(took.Seconds())
 }
 
 // Retry counts a request that is repeated on another connection.

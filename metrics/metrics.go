@@ -28,6 +28,8 @@ type Metrics struct {
 	tunnelsActive     prometheus.Gauge
 	authentications   *counters
 	refusals          *counters
+	limits            *counters
+	acceptErrors      prometheus.Counter
 	reloads           *counters
 	configCurrent     prometheus.Gauge
 	configLoaded      prometheus.Gauge
@@ -51,6 +53,8 @@ func New(build Build) *Metrics {
 		tunnelsActive:     f.gauge("tunnels_active", "Authenticated tunnels now open."),
 		authentications:   f.counters("authentications_total", "Tokens and proofs verified, by result.", "result"),
 		refusals:          f.counters("refusals_total", "Requests that the gateway answered itself with an error that is not the API server's, by reason.", "reason"),
+		limits:            f.counters("limit_refused_total", "Connections and requests turned away because a limit was reached, by limit; for connections, times that accepting had to wait.", "limit"),
+		acceptErrors:      f.counter("accept_errors_total", "Errors of accepting a connection that were waited out, as for want of file descriptors."),
 		reloads:           f.counters("reload_total", "Reloads of files that changed, by kind of file and result.", "file", "result"),
 		configCurrent:     f.gauge("config_last_reload_successful", "Whether the configuration is in force that was last to be loaded: 1, or 0 if it was refused."),
 		configLoaded:      f.gauge("config_last_reload_success_timestamp_seconds", "When the configuration in force was loaded, in seconds since 1970."),
@@ -89,6 +93,28 @@ func (m *Metrics) WatchConnections(count func() int) {
 		Namespace: namespace, Name: "connections_active", Help: "Client connections now open, in any phase.",
 	}, func() float64 { return float64(count()) }))
 }
+
+// WatchLimit makes a limit and what is in use of it metrics; of a limit for each
+// source or user, that is what the one has that has most. most is zero where there
+// is no limit. Both are asked at each scrape. It is called once for each limit.
+func (m *Metrics) WatchLimit(limit string, most, inUse func() int) {
+	labels := prometheus.Labels{"limit": limit}
+	m.registry.MustRegister(
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Namespace: namespace, Name: "limit", Help: "Limits in force, 0 for none.", ConstLabels: labels,
+		}, func() float64 { return float64(most()) }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Namespace: namespace, Name: "limit_in_use", Help: "What is in use of a limit now, by the source or user that has most where it is for each.", ConstLabels: labels,
+		}, func() float64 { return float64(inUse()) }),
+	)
+}
+
+// LimitRefused counts a connection or request that was turned away because a limit
+// was reached.
+func (m *Metrics) LimitRefused(limit string) { m.limits.with(limit).Inc() }
+
+// AcceptError counts an error of accepting that was waited out.
+func (m *Metrics) AcceptError() { m.acceptErrors.Inc() }
 
 // Connection counts what came of a connection in a phase.
 func (m *Metrics) Connection(phase, result string) { m.connections.with(phase, result).Inc() }

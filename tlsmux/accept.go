@@ -65,11 +65,14 @@ func (m *Mux) Serve(ctx context.Context, ln net.Listener) error {
 const fullSilence = time.Minute
 
 func (m *Mux) sayFull() {
+	cfg := m.cfg.Load()
+	if cfg.Full != nil {
+		cfg.Full()
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if now := time.Now(); m.fullSaid.IsZero() || now.Sub(m.fullSaid) >= fullSilence {
 		m.fullSaid = now
-		cfg := m.cfg.Load()
 		cfg.Log.Warn().Int("limit", cfg.MaxConnections).Msg("connection limit reached")
 	}
 }

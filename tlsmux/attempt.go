@@ -75,6 +75,7 @@ const (
 	ResultRejected  Result = "rejected"  // the client sent a TLS alert, for instance since it does not trust the certificate
 	ResultTimeout   Result = "timeout"   // the phase's deadline passed
 	ResultClosed    Result = "closed"    // the client hung up
+	ResultLimited   Result = "limited"   // a limit was reached: closed without a word; Err is a *LimitError
 	ResultShutdown  Result = "shutdown"  // Shutdown ended its patience
 	ResultFailed    Result = "failed"    // a handshake that found nothing in common, or a fault of ours
 	ResultPanic     Result = "panic"

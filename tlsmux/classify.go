@@ -17,11 +17,14 @@ func (c *connection) classify(err error) Result {
 	var parse *httpparse.Error
 	var record tls.RecordHeaderError
 	var refusal *Refusal
+	var limited *LimitError
 	switch {
 	case c.mux.abort.Err() != nil:
 		return ResultShutdown
 	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded):
 		return ResultTimeout
+	case errors.As(err, &limited):
+		return ResultLimited
 	case errors.As(err, &parse), errors.As(err, &record), errors.Is(err, errProxyHeader):
 		return ResultMalformed
 	case errors.As(err, &refusal):

@@ -38,6 +38,10 @@ type Config struct {
 	// out.
 	AcceptFailed func(err error)
 
+	// Full, if not nil, is told each time that MaxConnections keeps a listener
+	// waiting.
+	Full func()
+
 	// ProxyTrusted are the peers that are load balancers: a connection from
 	// them must begin with a PROXY protocol header, version 1 or 2. From any
 	// other peer such a header is not looked at and fails as what it is, no
@@ -52,6 +56,18 @@ type Config struct {
 	// with one that each listener holds ready to accept. More wait in the
 	// kernel's backlog. If zero, 16384.
 	MaxConnections int
+
+	// MaxOpening is how many connections may be between the PROXY header, or
+	// accept if there is none, and the end of PhaseAuthn. If zero, there is no
+	// limit but MaxConnections.
+	MaxOpening int
+
+	// MaxPerSource and MaxOpeningPerSource are the same for one source, which
+	// is an IPv4 address or an IPv6 network of 64 bits, in all phases and in
+	// those of MaxOpening. If zero, there is no limit. A connection beyond any
+	// of the three is closed with ResultLimited before it costs a handshake.
+	MaxPerSource        int
+	MaxOpeningPerSource int
 
 	// ProxyTimeout is for the PROXY header. If zero, 5 seconds.
 	ProxyTimeout time.Duration
@@ -98,8 +114,13 @@ func (cfg *Config) complete() error {
 	setDefault(&cfg.AuthenticateTimeout, defaultAuthenticateTimeout)
 	setDefault(&cfg.InnerTimeout, defaultInnerTimeout)
 	setDefault(&cfg.ShutdownGrace, defaultShutdownGrace)
-	if cfg.MaxConnections < 0 {
-		return fmt.Errorf("tlsmux: MaxConnections is %d", cfg.MaxConnections)
+	for name, n := range map[string]int{
+		"MaxConnections": cfg.MaxConnections, "MaxOpening": cfg.MaxOpening,
+		"MaxPerSource": cfg.MaxPerSource, "MaxOpeningPerSource": cfg.MaxOpeningPerSource,
+	} {
+		if n < 0 {
+			return fmt.Errorf("tlsmux: %s is %d", name, n)
+		}
 	}
 	trusted := make([]netip.Prefix, len(cfg.ProxyTrusted))
 	for i, prefix := range cfg.ProxyTrusted {

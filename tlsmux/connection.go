@@ -20,6 +20,7 @@ type connection struct {
 	cfg     *Config // immutable
 	attempt *Attempt
 
+	share share // of the quota
 	raw   *tlsio.Base
 	ahead []byte    // read from raw behind the PROXY header, until outer is there
 	outer *tls.Conn // nil before PhaseOuterTLS
@@ -34,6 +35,7 @@ type connection struct {
 // serve opens the tunnel, runs its handler and closes everything.
 func (c *connection) serve() {
 	defer c.mux.end()
+	defer c.share.give()
 	defer c.close()
 	defer c.recover()
 	if handler, tunnel := c.open(c.mux.abort); handler != nil {
@@ -87,6 +89,7 @@ func (c *connection) open(ctx context.Context) (Handler, *Tunnel) {
 	if !c.run(PhaseAuthn, func() (err error) { handler, err = c.authenticate(ctx, connect); return err }) {
 		return nil, nil
 	}
+	c.share.authenticated()
 	if !c.run(PhaseInnerTLS, func() error { return c.innerHandshake(ahead, watch) }) {
 		return nil, nil
 	}
@@ -166,6 +169,9 @@ func (c *connection) proxyHeader() error {
 }
 
 func (c *connection) outerHandshake() error {
+	if err := c.share.take(c.mux.quota, c.cfg, c.attempt.RemoteAddr.Addr()); err != nil {
+		return err
+	}
 	// For this phase and the next.
 	if err := c.limit(c.cfg.HandshakeTimeout); err != nil {
 		return err

@@ -51,5 +51,7 @@
 //
 // There is no HTTP/2 and no ALPN on the outer layer. A CONNECT is the first
 // and only request on it. Client certificates are not asked for.
-// Connections that are being opened count against the same limit as tunnels.
+// Connections that are being opened count against the same limit as tunnels, and
+// against limits of their own. Of those that a trusted peer has opened, the source
+// is known only behind the PROXY header, and they count from there.
 package tlsmux

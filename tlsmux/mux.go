@@ -29,6 +29,7 @@ type Mux struct {
 	outer, inner *tls.Config            // for all configurations, so that session tickets stay good
 
 	slots slots
+	quota *quota
 
 	accepting context.Context // ends with Shutdown
 	stop      context.CancelFunc
@@ -47,7 +48,7 @@ type Mux struct {
 
 // New returns a Mux that serves nothing yet. Its error is of the Config.
 func New(cfg Config) (*Mux, error) {
-	m := &Mux{drained: make(chan struct{}), quiet: make(chan struct{})}
+	m := &Mux{quota: newQuota(), drained: make(chan struct{}), quiet: make(chan struct{})}
 	if err := m.Configure(cfg); err != nil {
 		return nil, err
 	}
