@@ -127,5 +127,6 @@ func TestLimitHead(t *testing.T) {
 	if a := n.ask("/api/v1/pods", "X-Long: "+strings.Repeat("x", 17<<10)); a.status != http.StatusRequestHeaderFieldsTooLarge {
 		t.Errorf("answer %d, want 431", a.status)
 	}
+	b.audit.one(t, "event", "connection.closed") // and counted before that
 	b.wantMetric(`limit_refused_total{limit="head"}`, 1)
 }
