@@ -13,6 +13,7 @@ type Config struct {
 	TLS           TLS           `yaml:"tls"`
 	ProxyProtocol ProxyProtocol `yaml:"proxyProtocol"`
 	Metrics       Metrics       `yaml:"metrics"`
+	Admin         Admin         `yaml:"admin"`
 	Authn         Authn         `yaml:"authn"`
 	Clusters      []Cluster     `yaml:"clusters"`
 	Timeouts      Timeouts      `yaml:"timeouts"`
@@ -69,6 +70,12 @@ type ProxyProtocol struct {
 // Metrics is where /metrics, /healthz and /readyz are; empty: nowhere.
 type Metrics struct {
 	Listen string `yaml:"listen"`
+}
+
+// Admin is what operators of this machine can look at.
+type Admin struct {
+	Socket    string `yaml:"socket"`    // Unix socket for spliceway status; empty: none
+	Profiling bool   `yaml:"profiling"` // profiles of the process on the socket
 }
 
 // Authn is whose tokens are taken.

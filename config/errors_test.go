@@ -81,6 +81,8 @@ func TestRefused(t *testing.T) {
 		{"listen-twice", "listen: [':1', ':1']", "listen[1]", "already the address of listen[0]"},
 		{"listen-element-null", "listen: [':1', ]\nx: 1", "x", "unknown key"},
 		{"listen-as-metrics", "metrics: {listen: ':8443'}", "metrics.listen", "already the address of listen"},
+		{"admin-socket-long", "admin: {socket: /" + strings.Repeat("a", 99) + "}", "admin.socket", "has 100 octets"},
+		{"admin-profiling-nowhere", "admin: {profiling: true}", "admin.profiling", "needs admin.socket"},
 		{"listen-group", "listen: {port: 1}", "listen", "is a group of keys"},
 		{"tls-none", "tls: {}", "tls", "needs a certificate"},
 		{"tls-null", "tls:", "tls", "needs a certificate"},

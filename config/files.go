@@ -47,6 +47,9 @@ func (c *Config) CheckFiles() error {
 	if c.Recordings.Enabled() {
 		f.recordings(&c.Recordings)
 	}
+	if dir := filepath.Dir(c.Admin.Socket); c.Admin.Socket != "" && !missing(dir) { // else systemd makes it, or the gateway
+		f.problem("admin.socket", writable(dir))
+	}
 	if c.Audit.Output != audit.Stdout {
 		f.problem("audit.output", writable(filepath.Dir(c.Audit.Output)))
 	}

@@ -59,6 +59,7 @@ tls:
   issuingCA: {certificateFile: ca.crt, privateKeyFile: ca.key, names: [a.int, "*.b.int", "::1"], lifetime: 1h30m}
 proxyProtocol: {trustedCIDRs: [10.0.0.0/8, "fd00::/8"]}
 metrics: {listen: ""}
+admin: {socket: admin.sock, profiling: true}
 authn:
   issuer: https://issuer.example.com
   audience: acme
@@ -120,6 +121,7 @@ func TestEveryKey(t *testing.T) {
 				Names: []string{"a.int", "*.b.int", "::1"}, Lifetime: 90 * time.Minute},
 		},
 		ProxyProtocol: ProxyProtocol{[]netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::/8")}},
+		Admin:         Admin{Socket: "/etc/spliceway/admin.sock", Profiling: true},
 		Authn: Authn{Issuer: "https://issuer.example.com", Audience: "acme", JWKSURL: "http://127.0.0.1:9000/keys",
 			JWKSCAFile: "/etc/spliceway/issuer-ca.crt", CacheFile: "/var/cache/keys", RefreshInterval: time.Minute,
 			MaxStaleness: 48 * time.Hour, AllowSystemIdentities: []string{"system:masters"}},

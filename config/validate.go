@@ -54,6 +54,7 @@ func (v *validator) written(key string) bool {
 
 func (v *validator) config() {
 	v.listeners()
+	v.admin()
 	v.tls()
 	v.authn()
 	v.clusters()
@@ -80,6 +81,21 @@ func (v *validator) listeners() {
 	}
 	if v.cfg.Metrics.Listen != "" {
 		check("metrics.listen", v.cfg.Metrics.Listen)
+	}
+}
+
+// maxSocket is what the address of a Unix socket holds, without the end that the
+// gateway adds: a dot and the id of its process.
+const maxSocket = 107 - len(".4194304")
+
+func (v *validator) admin() {
+	a := &v.cfg.Admin
+	v.file("admin.socket", &a.Socket)
+	switch {
+	case len(a.Socket) > maxSocket:
+		v.problem("admin.socket", "has %d octets, and the name of a socket can have no more than %d", len(a.Socket), maxSocket)
+	case a.Profiling && a.Socket == "" && !v.unknown("admin.socket"):
+		v.problem("admin.profiling", "needs admin.socket, where profiles are had")
 	}
 }
 

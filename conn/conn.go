@@ -56,6 +56,16 @@ type Conn struct {
 	idle    bool          // guarded by mu; waiting for a request, with nothing read of it
 	current *upstreamConn // guarded by mu; closed by abort
 	aborted bool          // guarded by mu
+	usage   Usage         // guarded by mu; when it was idle last
+}
+
+// Usage is what a connection has been used for. The request that is being served
+// is not in it.
+type Usage struct {
+	Idle      bool // waits for a request
+	Requests  int64
+	BytesUp   int64 // of forwarded messages, heads included
+	BytesDown int64
 }
 
 // traffic counts octets of forwarded messages, heads included: up is towards
@@ -93,6 +103,15 @@ func (c *Conn) Serve(ctx context.Context) *audit.ConnectionEnd {
 		c.exchange(ctx)
 	}
 	return c.summary(ctx, time.Since(start))
+}
+
+// Usage may be called by any goroutine.
+func (c *Conn) Usage() Usage {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	usage := c.usage
+	usage.Idle = c.idle
+	return usage
 }
 
 // Drain lets the request that is being served end and then ends Serve. An idle
@@ -229,6 +248,7 @@ func (c *Conn) becomeIdle() bool {
 		return false
 	}
 	c.idle = true
+	c.usage = Usage{Requests: c.served, BytesUp: c.traffic.up, BytesDown: c.traffic.down}
 	c.uplink.reads.extend(c.times.Idle)
 	return true
 }

@@ -23,6 +23,7 @@ import (
 // what outlasts a configuration; what follows from one is a generation.
 type Gateway struct {
 	version string        // of the binary
+	started time.Time     // when New was called
 	every   time.Duration // how often files are looked at
 	log     zerolog.Logger
 	stdout  *audit.Log // whatever is written to standard output, so that no line is torn by another
@@ -61,7 +62,7 @@ func New(cfg *config.Config, build metrics.Build, log zerolog.Logger) (*Gateway,
 }
 
 func newGateway(cfg *config.Config, build metrics.Build, log zerolog.Logger, every time.Duration, stdout io.Writer) (*Gateway, error) {
-	g := &Gateway{version: build.Version, every: every, log: log, metrics: metrics.New(build)}
+	g := &Gateway{version: build.Version, started: time.Now(), every: every, log: log, metrics: metrics.New(build)}
 	g.stdout = audit.New(stdout, nil)
 	g.accounts = limit.NewAccounts(accountConfig(cfg))
 	var err error

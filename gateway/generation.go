@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"reflect"
 	"sync"
+	"time"
 
 	"github.com/spliceway/spliceway/authn"
 	"github.com/spliceway/spliceway/cluster"
@@ -18,6 +19,7 @@ import (
 // on with the one that let it in, which lasts until its last tunnel has ended.
 type generation struct {
 	config   *config.Config
+	loaded   time.Time
 	keys     *signingKeys
 	verifier *authn.Verifier
 	certs    *tlsmux.Certificates
@@ -37,7 +39,7 @@ type generation struct {
 // nil, the parts whose settings are the same. What it returns must be put in force
 // or discarded.
 func (g *Gateway) newGeneration(cfg *config.Config, old *generation) (*generation, error) {
-	gen := &generation{config: cfg, backends: make(map[string]*backend)}
+	gen := &generation{config: cfg, loaded: time.Now(), backends: make(map[string]*backend)}
 	err := inTurn(
 		func() error { return g.openKeys(gen, old) },
 		func() error { return g.openCertificates(gen) },

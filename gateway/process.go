@@ -127,6 +127,26 @@ func (g *Gateway) listen(p *Process) (listeners []net.Listener, admin net.Listen
 	return listeners, admin, nil
 }
 
+// listenLocal opens the local socket, nil if there is to be none. If it can't, it
+// closes the ports.
+func (g *Gateway) listenLocal(listeners []net.Listener, admin net.Listener) (*localSocket, error) {
+	name := g.config().Admin.Socket
+	if name == "" {
+		return nil, nil
+	}
+	l, err := listenLocal(name)
+	if err == nil {
+		return l, nil
+	}
+	for _, l := range listeners {
+		l.Close()
+	}
+	if admin != nil {
+		admin.Close()
+	}
+	return nil, fmt.Errorf("listening on admin.socket: %w; its folder must be writable", err)
+}
+
 // extension is how much longer a service manager is asked to wait, again and
 // again, while connections are drained.
 const extension = 30 * time.Second

@@ -147,13 +147,13 @@ func (r *recorder) tap(u *conn.Upgrade, counts *metrics.Cluster) (conn.Tap, erro
 	s := newStream(r, u, info, decision, counts)
 	switch {
 	case !decision.Record() || info.Kind == session.KindApplication:
-		r.audit.SessionStarted(&s.event)
+		s.begin()
 		return &unwatched{s}, nil
 	case unknown == nil:
 		w := &watched{stream: s}
 		return w, w.start(held)
 	case decision.Mode == record.BestEffort:
-		r.audit.SessionStarted(&s.event)
+		s.begin()
 		s.fail(unknown)
 		return &unwatched{s}, nil
 	}

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"sync"
+	"time"
 
 	"github.com/spliceway/spliceway/conn"
 	"github.com/spliceway/spliceway/tlsmux"
@@ -39,22 +40,28 @@ func (o *opening) take(a *tlsmux.Attempt) admitted {
 	return in
 }
 
-// tunnels holds the request loops that are running, for draining them. The zero
-// value is ready.
+// tunnels holds the request loops that are running, for draining and for showing
+// them. The zero value is ready.
 type tunnels struct {
 	mu       sync.Mutex
-	open     map[*conn.Conn]struct{} // guarded by mu
-	draining bool                    // guarded by mu
+	open     map[*conn.Conn]opened // guarded by mu
+	draining bool                  // guarded by mu
+}
+
+// opened is whose tunnel it is, and since when.
+type opened struct {
+	who   *audit.Connection
+	since time.Time
 }
 
 // add reports false when the gateway is draining: c should then end soon.
-func (t *tunnels) add(c *conn.Conn) bool {
+func (t *tunnels) add(c *conn.Conn, who *audit.Connection) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.open == nil {
-		t.open = make(map[*conn.Conn]struct{})
+		t.open = make(map[*conn.Conn]opened)
 	}
-	t.open[c] = struct{}{}
+	t.open[c] = opened{who, time.Now()}
 	return !t.draining
 }
 

@@ -97,6 +97,9 @@ func restartFor(old, now *config.Config) error {
 	if old.Metrics != now.Metrics {
 		keys = append(keys, "metrics.listen")
 	}
+	if old.Admin.Socket != now.Admin.Socket {
+		keys = append(keys, "admin.socket")
+	}
 	if len(keys) == 0 {
 		return nil
 	}

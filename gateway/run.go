@@ -20,6 +20,10 @@ func (g *Gateway) Run(ctx context.Context) error { return g.RunIn(ctx, Process{}
 // RunIn is Run in a process with sockets or with a service manager.
 func (g *Gateway) RunIn(ctx context.Context, p Process) error {
 	listeners, admin, err := g.listen(&p)
+	var local *localSocket
+	if err == nil {
+		local, err = g.listenLocal(listeners, admin)
+	}
 	if err != nil {
 		g.current.Load().discard()
 		g.audit.Close()
@@ -35,6 +39,9 @@ func (g *Gateway) RunIn(ctx context.Context, p Process) error {
 	g.begin(background, stopAccepting, listeners, admin)
 
 	failed := make(chan error, len(listeners)+1)
+	if local != nil {
+		g.running.Go(func() { g.serveLocal(background, local) })
+	}
 	scraped, stopAdmin := context.WithCancel(background)
 	defer stopAdmin()
 	if admin != nil {

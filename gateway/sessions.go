@@ -14,11 +14,12 @@ import (
 // errStopping is why a session ends with the gateway.
 var errStopping = errors.New("gateway: the gateway stops")
 
-// sessions holds the streams that are decoded, for those words that are meant for
-// all of them. The zero value is ready.
+// sessions holds the streams: those that are decoded for words that are meant for
+// all of them, and all of them to be shown. The zero value is ready.
 type sessions struct {
 	mu      sync.Mutex
 	open    map[*watched]struct{} // guarded by mu
+	shown   map[*stream]struct{}  // guarded by mu; also those that nobody looks into
 	warning string                // guarded by mu; for those that are opened later, too; empty: none
 }
 
@@ -38,6 +39,21 @@ func (s *sessions) remove(w *watched) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.open, w)
+}
+
+func (s *sessions) show(o *stream) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.shown == nil {
+		s.shown = make(map[*stream]struct{})
+	}
+	s.shown[o] = struct{}{}
+}
+
+func (s *sessions) hide(o *stream) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.shown, o)
 }
 
 func (s *sessions) count() int {

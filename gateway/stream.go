@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"sync/atomic"
 	"time"
 
 	"github.com/spliceway/spliceway/audit"
@@ -23,6 +24,8 @@ type stream struct {
 	counts   *metrics.Cluster
 	settled  bool
 	lost     error // why its recording is not whole; nil if it is
+
+	up, down atomic.Int64 // octets so far, for whoever looks on
 }
 
 // newStream counts a stream as open. It must be settled.
@@ -38,6 +41,13 @@ func newStream(r *recorder, u *conn.Upgrade, info *session.Info, d record.Decisi
 	}
 	counts.StreamOpened(info.Protocol)
 	return s
+}
+
+// begin tells of the stream, and shows it from now on. Its event does not change
+// any more.
+func (s *stream) begin() {
+	s.recorder.audit.SessionStarted(&s.event)
+	s.recorder.open.show(s)
 }
 
 // fail notes that the recording is not whole.
@@ -71,6 +81,7 @@ func (s *stream) settle(o record.Outcome) {
 
 // end settles the stream and tells of its end.
 func (s *stream) end(e *audit.SessionEnd) {
+	s.recorder.open.hide(s)
 	outcome := s.outcome()
 	s.settle(outcome)
 	e.Recording, e.Duration = outcome.String(), time.Since(s.started)
@@ -83,10 +94,22 @@ func (s *stream) end(e *audit.SessionEnd) {
 // unwatched is the Tap of a stream whose octets nobody looks at.
 type unwatched struct{ *stream }
 
-func (*unwatched) Up([]byte) error            { return nil }
-func (*unwatched) Down(p []byte) (int, error) { return len(p), nil }
-func (*unwatched) Insert() ([]byte, error)    { return nil, nil }
+// Up implements conn.Tap.
+func (u *unwatched) Up(p []byte) error {
+	u.up.Add(int64(len(p)))
+	return nil
+}
 
+// Down implements conn.Tap.
+func (u *unwatched) Down(p []byte) (int, error) {
+	u.down.Add(int64(len(p)))
+	return len(p), nil
+}
+
+// Insert implements conn.Tap.
+func (*unwatched) Insert() ([]byte, error) { return nil, nil }
+
+// Close implements conn.Tap.
 func (u *unwatched) Close(cause error) {
 	u.end(&audit.SessionEnd{Reason: reasonOf(cause), Err: cause})
 }

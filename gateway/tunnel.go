@@ -44,7 +44,7 @@ func (g *Gateway) serveTunnel(ctx context.Context, t *tlsmux.Tunnel, caller *con
 	ctx, cancel := context.WithDeadlineCause(ctx, expires, conn.ErrTokenExpired)
 	defer cancel()
 	c := conn.New(t.Conn, caller, b.conn)
-	if !g.tunnels.add(c) {
+	if !g.tunnels.add(c, caller.Connection) {
 		c.Drain()
 	}
 	defer g.tunnels.remove(c)

@@ -13,8 +13,8 @@ import (
 	"github.com/spliceway/spliceway/internal/testnet"
 )
 
-// status is what kubectl reads of a refusal.
-type status struct {
+// refusalStatus is what kubectl reads of a refusal.
+type refusalStatus struct {
 	Kind, Status, Message, Reason string
 	Code                          int
 }
@@ -22,7 +22,7 @@ type status struct {
 // wantStatus wants an answer to be a metav1.Status with a sentence.
 func wantStatus(t *testing.T, a answer, code int, sentence string) {
 	t.Helper()
-	var s status
+	var s refusalStatus
 	if err := json.Unmarshal([]byte(a.body), &s); err != nil {
 		t.Fatalf("answer %+v: %v", a, err)
 	}

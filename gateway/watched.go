@@ -38,7 +38,7 @@ func (w *watched) start(held *reservation) error {
 		w.settle(record.OutcomeFailed)
 		return err
 	}
-	w.recorder.audit.SessionStarted(&w.event)
+	w.begin()
 	w.recorder.open.add(w)
 	w.limitByToken()
 	return nil
@@ -120,6 +120,7 @@ func (w *watched) recordingFailed(err error) {
 
 // Up implements conn.Tap.
 func (w *watched) Up(p []byte) error {
+	w.up.Add(int64(len(p)))
 	if w.isBlind() {
 		return nil
 	}
@@ -128,6 +129,13 @@ func (w *watched) Up(p []byte) error {
 
 // Down implements conn.Tap.
 func (w *watched) Down(p []byte) (int, error) {
+	n, err := w.take(p)
+	w.down.Add(int64(n))
+	return n, err
+}
+
+// take is Down, uncounted.
+func (w *watched) take(p []byte) (int, error) {
 	if w.isBlind() {
 		return len(p), nil
 	}

@@ -27,8 +27,8 @@ once. Audit events go to audit.output, diagnostics to standard error.
 
 Certificates, keys, tokens and authorities are read again when their files change.
 SIGHUP loads the configuration anew, as a whole or, if anything is wrong with it,
-not at all; connections that are open go on under the one that let them in. listen
-and metrics.listen can't change. SIGHUP also opens the file of the audit log anew,
+not at all; connections that are open go on under the one that let them in. listen,
+metrics.listen and admin.socket can't change. SIGHUP also opens the file of the audit log anew,
 as logrotate wants it.
 
 SIGUSR2 upgrades: the program is started anew, as its file is now, and takes over

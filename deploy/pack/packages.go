@@ -168,6 +168,7 @@ func (t *tree) configuration() string {
 	text := t.read("config/example.yaml")
 	for _, change := range [][2]string{
 		{"  # cacheFile: \"\" ", "  cacheFile: /var/cache/spliceway/keys.json "},
+		{"# admin:\n#   socket: \"\" ", "admin:\n  socket: /run/spliceway/admin.sock "},
 		{"# recordings:\n#   dir: \"\" ", "recordings:\n  dir: /var/lib/spliceway/recordings "},
 	} {
 		if strings.Count(text, change[0]) != 1 {
