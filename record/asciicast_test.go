@@ -133,6 +133,7 @@ func TestRecorderInvalidOctets(t *testing.T) {
 [0.0,"o","` + "\uecc0\uecaf\ueced\ueca0\uec80" + `"]
 [0.0,"o","` + "\uecee\uecb2\uec80" + "\uecee\uecb3\uecbf" + "\uec7f\ued00" + `"]
 [0.0,"o","z"]
+[0.0,"u","` + "\uece6\uecbc" + `"]
 [0.0,"o","` + "\uece6\uecbc" + `"]
 `
 	cast := readFile(t, r.path())
@@ -171,7 +172,7 @@ func TestRecorderRunesSplitEverywhere(t *testing.T) {
 			must(t, r.Close(End{}))
 			var got string
 			for _, e := range readAll(t, readFile(t, r.path())) {
-				if len(e.Text) == 0 {
+				if len(e.Text) == 0 || e.Code != 'o' {
 					t.Errorf("cut at %d and %d: an event without text", first, second)
 				}
 				got += string(e.Text)
@@ -193,7 +194,11 @@ func TestRecorderRunesOfTwoStreams(t *testing.T) {
 	must(t, r.Output(0, []byte("\xbc\xa2")))
 	must(t, r.ErrorOutput(0, []byte("\xa9")))
 	must(t, r.Close(End{}))
-	const want = `[0.0,"o","漢"]
+	const want = `[0.0,"u","` + "\uece6" + `"]
+[0.0,"s","stderr"]
+[0.0,"u","` + "\uecc3" + `"]
+[0.0,"s","stdout"]
+[0.0,"o","漢"]
 [0.0,"s","stderr"]
 [0.0,"o","é"]
 `

@@ -398,7 +398,7 @@ func (j *joiner) add(offset int64, data []byte, gap gapFiller) error {
 		offset = j.offset
 	}
 	if offset > j.offset {
-		if err := j.bridge(offset, gap(j.offset, offset, lastTime(io.NewSectionReader(j.file, 0, j.size)))); err != nil {
+		if err := j.bridge(offset, gap(j.offset, offset, readEnd(io.NewSectionReader(j.file, 0, j.size)).time)); err != nil {
 			return err
 		}
 	}

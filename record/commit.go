@@ -183,6 +183,7 @@ func (r *Recorder) Close(end End) error {
 	if r.err != nil && !r.torn {
 		// The words are beyond the limits, and if they can't be written the
 		// metadata still has them.
+		r.enc.giveUp()
 		r.last(end.Time, "the recording ends before its session: "+r.err.Error())
 		if err := r.append(); err != nil {
 			r.drop()

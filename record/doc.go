@@ -14,9 +14,7 @@
 // # What a caller can rely on
 //
 // A method of a Recorder returns nil only when write(2) has taken all that it
-// was given, so that a kill of this process loses none of it, with two
-// exceptions. Up to three octets of a character that is not complete are kept
-// until the rest comes, [Config.Sync] has passed, or the end. Between
+// was given, so that a kill of this process loses none of it. Between
 // [Recorder.Gather] and [Recorder.Flush] it is Flush that answers for all.
 // A crash of the machine loses at most what was written since the last fsync:
 // Config.Sync, or nothing with [SyncAlways].
@@ -31,7 +29,7 @@
 //
 // # What is in the file
 //
-// Stock players play the .cast as it is. Three things are added that they do
+// Stock players play the .cast as it is. Four things are added that they do
 // not see or take as text:
 //
 //   - Asciicast text is UTF-8, a terminal's is not always. An octet that is not
@@ -44,6 +42,9 @@
 //   - An event of code "s" with the text stderr or stdout tells of which stream
 //     the output events after it are. Players ignore codes that they do not
 //     know. It is only there if anything came on stderr.
+//   - An event of code "u" has the octets, each as U+EC00 + octet, of a character
+//     whose rest has not come. Nobody needs it but who reads a recording that
+//     ends there: the next output of its stream begins with the whole character.
 //
 // # The seal
 //

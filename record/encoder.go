@@ -22,7 +22,7 @@ const (
 	defaultRows = 24
 )
 
-// Codes of events. codeStream is ours: players ignore it.
+// Codes of events. codeStream and codeUnfinished are ours: players ignore them.
 const (
 	codeOutput = 'o'
 	codeInput  = 'i'
@@ -30,6 +30,10 @@ const (
 	codeResize = 'r'
 	codeExit   = 'x'
 	codeStream = 's'
+
+	// codeUnfinished has the octets of a character whose rest has not come. The
+	// next output of its stream has that character, if it is one.
+	codeUnfinished = 'u'
 )
 
 // A stream is where output came on.
@@ -67,6 +71,8 @@ type encoder struct {
 	announced stream // that the events before are of
 	settled   stream // announced, as of what was taken from buf
 	carried   [2]carry
+	noted     [2]carry // of carried, what events in buf and before it say
+	kept      [2]carry // noted, as of what was taken from buf
 }
 
 func newEncoder(format Format, tty bool) encoder {
@@ -129,6 +135,22 @@ func (e *encoder) output(at time.Duration, s stream, p []byte) {
 	}
 	e.openOutput(at, s)
 	e.buf = c.appendTo(e.buf, p, e.newline)
+	e.noted[s] = carry{}
+}
+
+// note appends the octets that are carried, unless events say so already, so that a
+// reader of what is there so far lacks nothing.
+func (e *encoder) note() {
+	for s := range e.carried {
+		if c := e.carried[s]; c != e.noted[s] {
+			e.closeEvent()
+			e.announce(0, stream(s))
+			e.begin(0, codeUnfinished)
+			e.buf = appendRaw(e.buf, c.octets[:c.n])
+			e.end()
+			e.noted[s] = c
+		}
+	}
 }
 
 // giveUp appends the characters that were begun and not completed.
@@ -140,6 +162,7 @@ func (e *encoder) giveUp() {
 			}
 			e.openOutput(0, stream(s))
 			e.buf = c.giveUp(e.buf)
+			e.noted[s] = carry{}
 		}
 	}
 	e.closeEvent()
@@ -149,12 +172,17 @@ func (e *encoder) openOutput(at time.Duration, s stream) {
 	if e.open {
 		return
 	}
+	e.announce(at, s)
+	e.begin(at, codeOutput)
+	e.open, e.stream, e.start = true, s, len(e.buf)
+}
+
+// announce says of which stream the events behind it are.
+func (e *encoder) announce(at time.Duration, s stream) {
 	if e.announced != s {
 		e.event(at, codeStream, s.String())
 		e.announced = s
 	}
-	e.begin(at, codeOutput)
-	e.open, e.stream, e.start = true, s, len(e.buf)
 }
 
 // event appends an event with text of ours or typed text.
@@ -213,19 +241,20 @@ func (e *encoder) closeEvent() {
 // taken says that all of buf was written.
 func (e *encoder) taken() {
 	const keep = 256 << 10
-	e.committed, e.settled = e.last, e.announced
+	e.committed, e.settled, e.kept = e.last, e.announced, e.noted
 	if cap(e.buf) > keep {
 		e.buf = nil
 	}
 	e.buf = e.buf[:0]
 }
 
-// drop forgets what is in buf: it could not be written.
+// drop forgets what is in buf, which could not be written. What was carried before
+// it, and noted, stays.
 func (e *encoder) drop() {
 	e.buf = e.buf[:0]
 	e.open = false
 	e.last, e.announced = e.committed, e.settled
-	e.carried = [2]carry{}
+	e.carried, e.noted = e.kept, e.kept
 }
 
 // appendSeconds appends microseconds as seconds, with one to six decimals.

@@ -384,20 +384,27 @@ func TestStoreCloseWhileSessionsStart(t *testing.T) {
 	}
 }
 
-// TestCharacterBegunIsWrittenInTime has the rest of a character not come.
-func TestCharacterBegunIsWrittenInTime(t *testing.T) {
-	s, _ := faultyStore(t, nil)
+// TestCharacterBegunIsWritten kills the writer, and removes the room, when the rest of
+// a character has not come: its octets are in the file all the same.
+func TestCharacterBegunIsWritten(t *testing.T) {
+	s, last := faultyStore(t, nil)
 	r := s.start(alice())
 	must(t, r.Output(0, []byte("a\xe6\xbc")))
-	s.tick()
-	s.tick()
-	if got := octets(t, readFile(t, r.path())); got != "a\xe6\xbc" {
-		t.Errorf("octets %q after two ticks", got)
+	end := readEnd(strings.NewReader(readFile(t, r.path())))
+	if c := end.unfinished[stdout]; string(c.octets[:c.n]) != "\xe6\xbc" {
+		t.Errorf("a reader knows of %q, want the octets of the character", c.octets[:c.n])
 	}
-	must(t, r.Output(0, []byte("\xa2b")))
-	must(t, r.Close(End{}))
-	if got := octets(t, readFile(t, r.path())); got != "a\xe6\xbc\xa2b" {
-		t.Errorf("octets %q", got)
+	must(t, r.Output(time.Second, []byte("\xa2b\xc3")))
+	last().room.Store(10)
+	if err := r.Output(2*time.Second, []byte("\xa9")); !errors.Is(err, syscall.ENOSPC) {
+		t.Fatalf("Output = %v on a full disk", err)
+	}
+	last().room.Store(1 << 40)
+	if err := r.Close(End{}); !errors.Is(err, syscall.ENOSPC) {
+		t.Errorf("Close = %v, want why it is not complete", err)
+	}
+	if got := octets(t, readFile(t, r.path())); got != "a漢b\xc3" {
+		t.Errorf("octets %q, want what was taken", got)
 	}
 }
 

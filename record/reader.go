@@ -45,6 +45,8 @@ type Reader struct {
 	number int    // of lines that were read
 	micros int64  // time of the last event
 	stderr bool   // output comes from there
+
+	unfinished [2]carry // characters whose rest has not come, by stream
 }
 
 // ErrFormat is of files that are no asciicast of version 2 or 3, and of lines
@@ -144,9 +146,27 @@ func (r *Reader) event(p *parsedEvent) (Event, bool) {
 	} else {
 		r.micros = p.micros
 	}
-	if p.code == codeStream {
-		r.stderr = string(p.text) == stderr.String()
+	from := stdout
+	if r.stderr {
+		from = stderr
+	}
+	switch p.code {
+	case codeStream:
+		if !p.torn {
+			r.stderr = string(p.text) == stderr.String()
+		}
 		return Event{}, false
+	case codeUnfinished:
+		// One that is cut can have less than the one before.
+		var c carry
+		if c.set(AppendOctets(nil, p.text, false)); !p.torn || c.n > r.unfinished[from].n {
+			r.unfinished[from] = c
+		}
+		return Event{}, false
+	case codeOutput:
+		if len(p.text) > 0 {
+			r.unfinished[from] = carry{}
+		}
 	}
 	return Event{
 		Time:   time.Duration(r.micros) * time.Microsecond,

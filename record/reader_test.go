@@ -254,7 +254,8 @@ func TestIDs(t *testing.T) {
 }
 
 // FuzzText has any octets, in pieces of any sizes, on one stream or both, become the
-// text that package unicode/utf8 finds in all of them at once, and come back as they were.
+// text that package unicode/utf8 finds in all of them at once, and come back as they
+// were, also those that only the file remembers at the end.
 func FuzzText(f *testing.F) {
 	for _, seed := range []string{"", "a\nb\r\n", "é漢😀", "\xff\xfe\xed\xa0\x80", "\uec80\uecff\uec7f", "\xee\xb2", "\x00\x1b[0m\"\\", "\xf0\x9f\x98x\xe2\x82"} {
 		f.Add([]byte(seed), []byte{1}, true)
@@ -271,10 +272,14 @@ func FuzzText(f *testing.F) {
 			}
 			e.output(0, s, rest[:n])
 			if n%2 == 0 {
-				e.closeEvent() // as a write does
+				e.note() // as a write does
+				e.closeEvent()
 			}
 			sent[s], rest = append(sent[s], rest[:n]...), rest[n:]
 		}
+		e.note()
+		e.closeEvent()
+		e.carried = readEnd(strings.NewReader(plainHeader(V2) + string(e.buf))).unfinished // as after a kill
 		e.giveUp()
 		var text, octets [2][]byte
 		for _, event := range readAll(t, plainHeader(V2)+string(e.buf)) {

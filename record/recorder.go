@@ -45,7 +45,6 @@ type Recorder struct {
 
 	checkpointed   int64
 	checkpointTime time.Time
-	carriedBefore  [2]carry
 }
 
 // An End says how a session ended.
@@ -348,6 +347,7 @@ func (r *Recorder) done() error {
 		return ErrClosed
 	}
 	if !r.gathering || len(r.enc.buf) >= maxGather {
+		r.enc.note()
 		r.commit()
 	}
 	if r.meta.Mode == Strict {

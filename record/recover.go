@@ -113,7 +113,7 @@ func (s *Store) salvage(base string, cast *os.File, info os.FileInfo, meta *Meta
 	ended := info.ModTime().UTC().Round(0)
 	meta.State, meta.Ended, meta.Size, meta.Hold = StateRecovered, &ended, size, nil
 	meta.Cause = "the gateway stopped without ending the recording"
-	meta.Duration = lastTime(io.NewSectionReader(cast, 0, size))
+	meta.Duration = readEnd(io.NewSectionReader(cast, 0, size)).time
 	meta.Recovery = &Recovery{Time: now, Proven: before.proven, Torn: torn, Fault: before.fault()}
 	if err := s.sealAgain(base, cast, meta, seal, before); err != nil {
 		return err
@@ -210,9 +210,12 @@ func repair(cast *os.File, size int64, meta *Metadata) (int64, int64, error) {
 	keep, tail := closeLine(line)
 	enc := newEncoder(meta.Format, meta.TTY)
 	enc.buf = append(enc.buf, tail...)
+	end := readEnd(io.NewSectionReader(cast, 0, size))
 	if meta.Format == V2 {
-		enc.last = int64(lastTime(io.NewSectionReader(cast, 0, size)) * 1e6)
+		enc.last = int64(end.time * 1e6)
 	}
+	enc.announced, enc.carried = end.announced, end.unfinished
+	enc.giveUp()
 	enc.event(0, codeMarker, "the gateway stopped here without ending the recording")
 	if err := cast.Truncate(whole + int64(keep)); err != nil {
 		return 0, 0, err
@@ -266,18 +269,29 @@ func closeLine(line []byte) (keep int, tail string) {
 	return e.textEnd, "\"]\n"
 }
 
-// lastTime returns the time of the last event of a .cast in seconds.
-func lastTime(cast io.Reader) float64 {
-	var last time.Duration
+// A castEnd is how a .cast ends that may go on.
+type castEnd struct {
+	time       float64 // of the last event, seconds
+	announced  stream
+	unfinished [2]carry
+}
+
+// readEnd reads a .cast to its end.
+func readEnd(cast io.Reader) (end castEnd) {
 	reader, err := NewReader(cast)
 	if err != nil {
-		return 0
+		return end
 	}
 	for {
 		e, err := reader.Next()
 		if err != nil {
-			return last.Seconds()
+			break
 		}
-		last = e.Time
+		end.time = e.Time.Seconds()
 	}
+	if reader.stderr {
+		end.announced = stderr
+	}
+	end.unfinished = reader.unfinished
+	return end
 }

@@ -76,7 +76,6 @@ func (r *Recorder) prepare() (checkpoint *sealLine, offset int64, closed bool) {
 	if r.err != nil {
 		return nil, r.offset, false
 	}
-	r.giveUpStale()
 	now := r.store.cfg.now()
 	fresh := r.offset - r.checkpointed
 	if fresh > 0 && (fresh >= enough || now.Sub(r.checkpointTime) >= r.store.cfg.Checkpoint) {
@@ -84,19 +83,6 @@ func (r *Recorder) prepare() (checkpoint *sealLine, offset int64, closed bool) {
 		r.checkpointed, r.checkpointTime = r.offset, now
 	}
 	return checkpoint, r.offset, false
-}
-
-// giveUpStale writes characters that were begun before the tick before this.
-func (r *Recorder) giveUpStale() {
-	if r.gathering {
-		return // a Flush comes
-	}
-	carried := r.enc.carried
-	if carried != [2]carry{} && carried == r.carriedBefore {
-		r.enc.giveUp()
-		r.commit()
-	}
-	r.carriedBefore = r.enc.carried
 }
 
 // onDisk makes sure that the files are still there and as long as they should

@@ -19,7 +19,7 @@ func (c *carry) add(p []byte) bool {
 	if n == 0 || utf8.FullRune(joined[:n]) {
 		return false
 	}
-	c.n = copy(c.octets[:], joined[:n])
+	c.set(joined[:n])
 	return true
 }
 
@@ -31,9 +31,15 @@ func (c *carry) appendTo(dst, p []byte, newline string) []byte {
 	}
 	dst, n := appendText(dst, p, newline)
 	if n < len(p) {
-		c.n = copy(c.octets[:], p[n:])
+		c.set(p[n:])
 	}
 	return dst
+}
+
+// set replaces what is carried. Two carries are equal if they carry the same.
+func (c *carry) set(p []byte) {
+	*c = carry{}
+	c.n = copy(c.octets[:], p)
 }
 
 // complete appends what was carried together with as much of p as belongs to
@@ -42,12 +48,12 @@ func (c *carry) complete(dst, p []byte, newline string) ([]byte, []byte) {
 	var joined [2 * utf8.UTFMax]byte
 	carried := copy(joined[:], c.octets[:c.n])
 	n := carried + copy(joined[carried:carried+utf8.UTFMax-1], p)
-	c.n = 0
+	*c = carry{}
 	used := 0
 	for used < carried {
 		if !utf8.FullRune(joined[used:n]) {
 			// There would be three octets more, were there any in p.
-			c.n = copy(c.octets[:], joined[used:n])
+			c.set(joined[used:n])
 			return dst, nil
 		}
 		if r, size := utf8.DecodeRune(joined[used:n]); r == utf8.RuneError && size == 1 {
@@ -64,6 +70,6 @@ func (c *carry) complete(dst, p []byte, newline string) ([]byte, []byte) {
 // giveUp appends what is carried as octets of no character.
 func (c *carry) giveUp(dst []byte) []byte {
 	dst = appendRaw(dst, c.octets[:c.n])
-	c.n = 0
+	*c = carry{}
 	return dst
 }
