@@ -59,7 +59,7 @@ const maxEvent = 64 << 10
 type encoder struct {
 	buf     []byte
 	format  Format
-	newline string // what LF is, escaped
+	newline escape // of LF
 
 	last      int64 // microseconds at which the last event in buf begins
 	committed int64 // last, as of what was taken from buf
@@ -76,9 +76,9 @@ type encoder struct {
 }
 
 func newEncoder(format Format, tty bool) encoder {
-	e := encoder{format: format, newline: `\n`}
+	e := encoder{format: format, newline: newEscape(`\n`)}
 	if !tty {
-		e.newline = `\r\n`
+		e.newline = newEscape(`\r\n`)
 	}
 	return e
 }
@@ -190,7 +190,7 @@ func (e *encoder) event(at time.Duration, code byte, text string) {
 	e.closeEvent()
 	e.begin(at, code)
 	var used int
-	e.buf, used = appendText(e.buf, []byte(text), `\n`)
+	e.buf, used = appendText(e.buf, []byte(text), escapes['\n'])
 	e.buf = appendRaw(e.buf, []byte(text[used:]))
 	e.end()
 }

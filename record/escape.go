@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math/bits"
+	"slices"
 	"unicode/utf8"
 )
 
@@ -18,74 +19,112 @@ const (
 )
 
 // appendText appends p to the inside of a JSON string. An LF is written as
-// newline, which is already escaped. It returns how much of p was used; what
-// is left is the beginning of a character, at most three octets.
-func appendText(dst, p []byte, newline string) ([]byte, int) {
-	for i := 0; i < len(p); {
-		run := textRun(p[i:])
-		dst = append(dst, p[i:i+run]...)
-		if i += run; i == len(p) {
-			break
-		}
-		switch c := p[i]; {
-		case c == '\n':
-			dst = append(dst, newline...)
-			i++
-		case c < utf8.RuneSelf:
-			dst = append(dst, escapes[c]...)
-			i++
-		case !utf8.FullRune(p[i:]):
-			return dst, i
-		default:
-			_, size := utf8.DecodeRune(p[i:]) // 1, or that of what looks like an octet
-			dst = appendRaw(dst, p[i:i+size])
-			i += size
+// newline. It returns how much of p was used; what is left is the beginning of
+// a character, at most three octets.
+func appendText(dst, p []byte, newline escape) ([]byte, int) {
+	const piece = 1 << 10 // bounds the room for escapes that may not come
+	for used := 0; ; {
+		part := p[used:min(len(p), used+piece)]
+		dst = slices.Grow(dst, len(part)*longestEscape+word)
+		written, n := putText(dst[len(dst):cap(dst)], part, newline)
+		dst = dst[:len(dst)+written]
+		if used += n; n == 0 || used == len(p) {
+			return dst, used
 		}
 	}
-	return dst, len(p)
 }
 
-// textRun returns how many octets at the start of p are written as they are.
-func textRun(p []byte) int {
-	i := 0
-	for {
-		i += plainRun(p[i:])
-		if i == len(p) || p[i] < utf8.RuneSelf {
-			return i
+// word is how many octets are looked at, and written, at once. What is written
+// too much is overwritten by what follows.
+const word = 8
+
+// putText writes p to the beginning of to, which has room for the worst and a
+// word. It returns how much it wrote of how much of p.
+func putText(to, p []byte, newline escape) (n, i int) {
+	for i+word <= len(p) {
+		w := binary.LittleEndian.Uint64(p[i:])
+		binary.LittleEndian.PutUint64(to[n:], w)
+		hits := notPlain(w)
+		if hits == 0 {
+			n, i = n+word, i+word
+			continue
 		}
-		for i < len(p) && p[i] >= utf8.RuneSelf {
+		plain := bits.TrailingZeros64(hits) / 8
+		n, i = n+plain, i+plain
+		if p[i] >= utf8.RuneSelf {
+			written, used := putMixed(to[n:], p[i:], newline)
+			if n, i = n+written, i+used; used == 0 {
+				return n, i
+			}
+			continue
+		}
+		for escaped := true; escaped; escaped = i < len(p) && p[i] < ' ' {
+			n += escapes.of(p[i], newline).put(to[n:])
+			i++
+		}
+	}
+	written, used := putMixed(to[n:], p[i:], newline)
+	return n + written, i + used
+}
+
+// putMixed writes octets of any kind, up to the end of p or so many that it is
+// worth to look for plain ones again. It returns how much it wrote of how much of p.
+//
+// In what is no text at all, every second octet is an escape. To tell them apart
+// would make a processor guess wrong most of the time, so all go the same way, but
+// for those that begin a character.
+func putMixed(to, p []byte, newline escape) (n, i int) {
+	const many = 128
+	for i+3 < len(p) && i < many {
+		w := uint32(p[i]) | uint32(p[i+1])<<8 | uint32(p[i+2])<<16 | uint32(p[i+3])<<24
+		switch {
+		case w&0xc0c0 != 0x80c0:
+			n += escapes.of(p[i], newline).put(to[n:])
+			i++
+		case w&0xe0 == 0xc0 && w&0x1e != 0:
 			// RFC 3629, Section 4: UTF8-2, which is most of the letters that
 			// need more than one octet.
-			if c := p[i]; c >= 0xc2 && c <= 0xdf && i+1 < len(p) && p[i+1]&0xc0 == 0x80 {
-				i += 2
-				continue
-			}
-			r, size := utf8.DecodeRune(p[i:])
-			if r == utf8.RuneError && size == 1 || rawFirst <= r && r <= rawLast {
-				return i
-			}
-			i += size
+			binary.LittleEndian.PutUint16(to[n:], uint16(w))
+			n, i = n+2, i+2
+		default:
+			written, size := putCharacter(to[n:], p[i:])
+			n, i = n+written, i+size
 		}
 	}
+	if i+3 < len(p) {
+		return n, i
+	}
+	for i < len(p) && utf8.FullRune(p[i:]) {
+		if p[i] < utf8.RuneSelf {
+			n += escapes.of(p[i], newline).put(to[n:])
+			i++
+			continue
+		}
+		written, size := putCharacter(to[n:], p[i:])
+		n, i = n+written, i+size
+	}
+	return n, i
 }
 
-// plainRun returns how many octets at the start of p are ASCII that a JSON
-// string holds as it is. RFC 8259, Section 7: all but the quotation mark, the
-// reverse solidus and U+0000 to U+001F.
+// putCharacter writes the character at the beginning of p, which is complete, or
+// the octet if there is none.
+func putCharacter(to, p []byte) (n, size int) {
+	r, size := utf8.DecodeRune(p)
+	if size > 1 && (r < rawFirst || r > rawLast) {
+		return copy(to, p[:size]), size
+	}
+	for _, c := range p[:size] {
+		n += escapes[c].put(to[n:])
+	}
+	return n, size
+}
+
+// plainRun returns how many octets at the start of p are plain.
 func plainRun(p []byte) int {
-	const (
-		ones = 0x0101010101010101
-		high = 0x8080808080808080
-	)
 	i := 0
-	for ; i+8 <= len(p); i += 8 {
-		w := binary.LittleEndian.Uint64(p[i:])
-		quote, solidus := w^ones*'"', w^ones*'\\'
-		// A borrow spoils only the octets above the lowest hit, and the
-		// lowest is the one that is asked for.
-		hit := (w | (w-ones*' ')&^w | (quote-ones)&^quote | (solidus-ones)&^solidus) & high
-		if hit != 0 {
-			return i + bits.TrailingZeros64(hit)/8
+	for ; i+word <= len(p); i += word {
+		if hits := notPlain(binary.LittleEndian.Uint64(p[i:])); hits != 0 {
+			return i + bits.TrailingZeros64(hits)/8
 		}
 	}
 	for ; i < len(p); i++ {
@@ -96,27 +135,78 @@ func plainRun(p []byte) int {
 	return i
 }
 
-// escapes has how the octets are written that are not part of a character that
-// is written as it is.
-var escapes = func() (table [256]string) {
-	for c := range ' ' {
-		table[c] = fmt.Sprintf(`\u%04x`, c)
+// notPlain tells which is the first octet of a word, little end first, that is not
+// plain: its highest bit is the lowest that is set. Plain is ASCII that a JSON string
+// holds as it is. RFC 8259, Section 7: all but the quotation mark, the reverse solidus
+// and U+0000 to U+001F.
+func notPlain(w uint64) (hits uint64) {
+	const (
+		ones = 0x0101010101010101
+		high = 0x8080808080808080
+	)
+	quote, solidus := w^ones*'"', w^ones*'\\'
+	// A borrow spoils only the octets above the lowest hit.
+	return (w | (w-ones*' ')&^w | (quote-ones)&^quote | (solidus-ones)&^solidus) & high
+}
+
+// An escape is how an octet is written: little end first, and in the highest octet
+// how many there are.
+type escape uint64
+
+// longestEscape is how many octets an escape has at most.
+const longestEscape = 6
+
+func newEscape(text string) escape {
+	var octets [word]byte
+	octets[word-1] = byte(copy(octets[:longestEscape], text))
+	return escape(binary.LittleEndian.Uint64(octets[:]))
+}
+
+// put writes a word that begins with the escape, and returns how much of it is.
+func (e escape) put(to []byte) int {
+	binary.LittleEndian.PutUint64(to, uint64(e))
+	return int(e >> 56)
+}
+
+func (e escape) appendTo(dst []byte) []byte {
+	var octets [word]byte
+	return append(dst, octets[:e.put(octets[:])]...)
+}
+
+// An alphabet has how each octet is written that is not part of a character of
+// several octets.
+type alphabet [256]escape
+
+// of returns how c is written where an LF is written as newline.
+func (a *alphabet) of(c byte, newline escape) escape {
+	e := a[c]
+	if c == '\n' {
+		e = newline
+	}
+	return e
+}
+
+var escapes = func() (a alphabet) {
+	for c := range rune(utf8.RuneSelf) {
+		if a[c] = newEscape(string(c)); c < ' ' {
+			a[c] = newEscape(fmt.Sprintf(`\u%04x`, c))
+		}
 	}
 	for c := rune(utf8.RuneSelf); c < 256; c++ {
-		table[c] = string(rawBase + c)
+		a[c] = newEscape(string(rawBase + c))
 	}
-	for c, escape := range map[byte]string{
+	for c, text := range map[byte]string{
 		'"': `\"`, '\\': `\\`, '\b': `\b`, '\f': `\f`, '\n': `\n`, '\r': `\r`, '\t': `\t`,
 	} {
-		table[c] = escape
+		a[c] = newEscape(text)
 	}
-	return table
+	return a
 }()
 
 // appendRaw appends octets of 0x80 and more so that they can be recovered.
 func appendRaw(dst, p []byte) []byte {
 	for _, c := range p {
-		dst = append(dst, escapes[c]...)
+		dst = escapes[c].appendTo(dst)
 	}
 	return dst
 }

@@ -78,7 +78,7 @@ func appendJSON(dst, p []byte) []byte {
 		if p[i] >= utf8.RuneSelf {
 			dst = append(dst, p[i])
 		} else {
-			dst = append(dst, escapes[p[i]]...)
+			dst = escapes[p[i]].appendTo(dst)
 		}
 	}
 	return dst

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -299,6 +300,33 @@ func FuzzText(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestTextOfAnyLength has texts of every kind and length cut where the encoder, which
+// looks at several octets at once, changes its way of going through them.
+func TestTextOfAnyLength(t *testing.T) {
+	kinds := [][]byte{plainFrame(3000), textFrame(3000), wideFrame(3000), binaryFrame(3000), make([]byte, 3000)}
+	mixed := slices.Clone(kinds[0])
+	for i := 0; i+200 < len(mixed); i += 200 {
+		copy(mixed[i:], kinds[1+i/200%4][i:i+i/20]) // longer and longer ones
+	}
+	for _, p := range append(kinds, mixed) {
+		for n := range len(p) {
+			if n > 300 && n%16 != 9 && n%1024 > 16 {
+				continue
+			}
+			for _, whole := range [][]byte{p[:n], p[n:min(2*n, len(p))]} {
+				got, used := appendText(nil, whole, newEscape(`\r\n`))
+				if left := len(whole) - used; left >= utf8.UTFMax || left > 0 && utf8.FullRune(whole[used:]) {
+					t.Fatalf("%d octets of %q are left", left, whole)
+				}
+				text, size, closed, err := unquote(append(got, '"'))
+				if want := decoded(whole[:used], false); err != nil || !closed || size != len(got)+1 || string(text) != want {
+					t.Fatalf("%q became %q, %v, want %q", whole, text, err, want)
+				}
+			}
+		}
+	}
 }
 
 // decoded is the text that whole octets have in a recording.

@@ -25,7 +25,7 @@ func (c *carry) add(p []byte) bool {
 
 // appendTo appends the text of what was carried and of p, and carries what is
 // left of them.
-func (c *carry) appendTo(dst, p []byte, newline string) []byte {
+func (c *carry) appendTo(dst, p []byte, newline escape) []byte {
 	if c.n > 0 {
 		dst, p = c.complete(dst, p, newline)
 	}
@@ -44,7 +44,7 @@ func (c *carry) set(p []byte) {
 
 // complete appends what was carried together with as much of p as belongs to
 // it, and returns the rest of p.
-func (c *carry) complete(dst, p []byte, newline string) ([]byte, []byte) {
+func (c *carry) complete(dst, p []byte, newline escape) ([]byte, []byte) {
 	var joined [2 * utf8.UTFMax]byte
 	carried := copy(joined[:], c.octets[:c.n])
 	n := carried + copy(joined[carried:carried+utf8.UTFMax-1], p)
