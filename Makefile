@@ -34,21 +34,23 @@ player: ## fetch the asciinema player with npm, for sessions export --format htm
 	@dir=$$(mktemp -d) && trap "rm -r $$dir" EXIT && mkdir -p $(PLAYER) && \
 		npm pack --silent --pack-destination $$dir asciinema-player@3.18.0 && \
 		echo "18d9703510fae9209da9e26ce3d13c59f083b4abcff003a3bba958e03918a862  $$dir/asciinema-player-3.18.0.tgz" | sha256sum --quiet -c && tar -xzf $$dir/*.tgz -C $$dir && \
-		cp $$dir/package/dist/bundle/asciinema-player.min.js $$dir/package/dist/bundle/asciinema-player.css $$dir/package/LICENSE $(PLAYER)
+		cp $$dir/package/dist/bundle/asciinema-player.min.js $$dir/package/dist/bundle/asciinema-player.css $$dir/package/LICENSE $$dir/package/package.json $(PLAYER)
 
 .PHONY: docs
-docs: ## write docs/configuration.md anew, and the manual pages and completions to dist
+docs: manuals ## write docs/configuration.md anew, and the manual pages and completions to dist
 	$(GO) test ./config -run '^TestDocument$$' -update
+
+.PHONY: manuals
+manuals:
 	SOURCE_DATE_EPOCH=$(EPOCH) $(GO) run -tags docs -ldflags '$(LDFLAGS)' ./cmd/spliceway generate --man dist/man --completions dist/completions
 
+PACK      = cd deploy/pack && $(GO) run . -root ../.. -dist ../../dist -version '$(VERSION)' -epoch $(EPOCH) -author '$(AUTHOR)'
+
 .PHONY: binaries
-binaries: docs ## the static binaries of a release, manual pages and a bill of materials, in dist
+binaries: manuals ## static binaries for amd64 and arm64, with manual pages, licences and bills of materials, in dist
 	for arch in amd64 arm64; do \
 		CGO_ENABLED=0 GOOS=linux GOARCH=$$arch $(GO) build -trimpath -buildvcs=false $(TAGS) -ldflags '$(LDFLAGS)' -o dist/spliceway-linux-$$arch ./cmd/spliceway || exit 1; done
-	$(GO) run github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.10.0 app -json -licenses -noserial -main cmd/spliceway -output dist/spliceway.cdx.json .
-	sed -i 's/"timestamp": "[^"]*"/"timestamp": "'$$(date -u -d @$(EPOCH) +%FT%TZ)'"/' dist/spliceway.cdx.json
-
-PACK      = cd deploy/pack && $(GO) run . -root ../.. -dist ../../dist -version '$(VERSION)' -epoch $(EPOCH) -author '$(AUTHOR)'
+	$(PACK) bills
 
 .PHONY: package
 package: binaries ## dist/*.deb and dist/*.rpm for amd64 and arm64
@@ -58,6 +60,16 @@ package: binaries ## dist/*.deb and dist/*.rpm for amd64 and arm64
 .PHONY: image
 image: binaries ## dist/spliceway-image.tar, an OCI image for both, without a daemon
 	$(PACK) image
+
+# The second build has a cache, a folder, a time zone and a umask of its own.
+.PHONY: reproducible
+reproducible: ## build packages and image of HEAD twice and compare them
+	@dir=$$(mktemp -d) && trap "git worktree remove --force $$dir/one; git worktree remove --force $$dir/the/other; chmod -R u+w $$dir; rm -rf $$dir" EXIT && \
+		for side in one the/other; do git worktree add --quiet --detach $$dir/$$side HEAD || exit 1; done && \
+		$(MAKE) -C $$dir/one package image && \
+		(umask 077 && TZ=Asia/Tokyo GOCACHE=$$dir/cache $(MAKE) -C $$dir/the/other package image) && \
+		for side in one the/other; do (cd $$dir/$$side/dist && find . -type f | LC_ALL=C sort | xargs sha256sum) > $$dir/$$(basename $$side).sums || exit 1; done && \
+		diff $$dir/one.sums $$dir/other.sums && cat $$dir/one.sums
 
 .PHONY: demo
 demo: ## start a real cluster, the gateway, issuer and helper; tour them with kubectl

@@ -16,6 +16,7 @@ import (
 type tree struct {
 	release  *release
 	dir      string
+	format   string
 	contents files.Contents
 	err      error // the first one; what follows does nothing
 }
@@ -54,7 +55,17 @@ func (t *tree) made(data []byte, destination, kind string) {
 	t.add(source, destination, kind, 0o644)
 }
 
+// folder adds one that is the package's own.
+func (t *tree) folder(destination string) {
+	t.add("", destination, files.TypeDir, 0o755)
+}
+
+// add adds what is documentation as such, where the format knows that.
 func (t *tree) add(source, destination, kind string, mode os.FileMode) {
+	isDoc := strings.HasPrefix(destination, docs) || strings.HasPrefix(destination, "/usr/share/man/")
+	if isDoc && t.format == "rpm" && kind == files.TypeFile {
+		kind = files.TypeRPMDoc
+	}
 	t.contents = append(t.contents, &files.Content{
 		Source:      source,
 		Destination: destination,

@@ -21,10 +21,6 @@ const imageUser = 65532
 // image writes an OCI layout with an image for each architecture, as a folder and
 // as an archive of it.
 func (r *release) image() error {
-	// For builders that go by deploy/Containerfile.
-	if err := os.WriteFile(filepath.Join(r.dist, "ca-certificates.crt"), authorities(), 0o644); err != nil {
-		return err
-	}
 	index := mutate.IndexMediaType(empty.Index, types.OCIImageIndex)
 	for _, arch := range arches() {
 		image, err := r.platformImage(arch)
@@ -67,6 +63,10 @@ func (r *release) platformImage(arch string) (v1.Image, error) {
 	if err != nil {
 		return nil, err
 	}
+	// For builders that go by deploy/Containerfile.
+	if err := os.WriteFile(r.binary(arch)+".rootfs.tar", files, 0o644); err != nil {
+		return nil, err
+	}
 	layer, err := tarball.LayerFromOpener(func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(files)), nil }, tarball.WithMediaType(types.OCILayer))
 	if err != nil {
 		return nil, err
@@ -96,7 +96,7 @@ func (r *release) platformImage(arch string) (v1.Image, error) {
 			"org.opencontainers.image.title":    "spliceway",
 			"org.opencontainers.image.version":  r.version,
 			"org.opencontainers.image.source":   "https://github.com/spliceway/spliceway",
-			"org.opencontainers.image.licenses": "Apache-2.0",
+			"org.opencontainers.image.licenses": license,
 		},
 	}
 	return mutate.ConfigFile(image, file)
@@ -104,19 +104,32 @@ func (r *release) platformImage(arch string) (v1.Image, error) {
 
 // imageFiles returns the archive of the layer.
 func (r *release) imageFiles(arch string) ([]byte, error) {
-	binary, err := os.ReadFile(filepath.Join(r.dist, "spliceway-linux-"+arch))
-	if err != nil {
-		return nil, err
-	}
 	a := newArchive(r)
-	for _, dir := range []string{"etc/", "etc/spliceway/", "etc/ssl/", "etc/ssl/certs/", "usr/", "usr/bin/", "var/", "var/cache/", "var/lib/"} {
+	for _, dir := range []string{
+		"etc/", "etc/spliceway/", "etc/ssl/", "etc/ssl/certs/", "usr/", "usr/bin/",
+		"usr/share/", "usr/share/doc/", "usr/share/doc/spliceway/", "var/", "var/cache/", "var/lib/",
+	} {
 		a.folder(dir, 0)
 	}
 	a.folder("var/cache/spliceway/", imageUser)
 	a.folder("var/lib/spliceway/", imageUser)
-	a.file("etc/passwd", []byte(fmt.Sprintf("spliceway:x:%d:%[1]d::/:/sbin/nologin\n", imageUser)), 0o644)
-	a.file("etc/group", []byte(fmt.Sprintf("spliceway:x:%d:\n", imageUser)), 0o644)
+	a.file("etc/passwd", fmt.Appendf(nil, "spliceway:x:%d:%[1]d::/:/sbin/nologin\n", imageUser), 0o644)
+	a.file("etc/group", fmt.Appendf(nil, "spliceway:x:%d:\n", imageUser), 0o644)
 	a.file("etc/ssl/certs/ca-certificates.crt", authorities(), 0o644)
-	a.file("usr/bin/spliceway", binary, 0o755)
+	for _, file := range []struct {
+		source, name string
+		mode         int64
+	}{
+		{r.binary(arch), "usr/bin/spliceway", 0o755},
+		{r.binary(arch) + ".cdx.json", docs[1:] + billName, 0o644},
+		{r.binary(arch) + ".licenses", docs[1:] + licencesName, 0o644},
+		{filepath.Join(r.root, "LICENSE"), docs[1:] + "LICENSE", 0o644},
+	} {
+		data, err := os.ReadFile(file.source)
+		if err != nil {
+			return nil, err
+		}
+		a.file(file.name, data, file.mode)
+	}
 	return a.bytes()
 }

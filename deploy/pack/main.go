@@ -14,6 +14,9 @@ import (
 	"time"
 )
 
+// license is ours, by its SPDX identifier.
+const license = "Apache-2.0"
+
 // release is what is packed.
 type release struct {
 	dist    string    // with the binaries, man and completions; files are written there
@@ -54,18 +57,26 @@ func (r *release) pack(words []string) error {
 	for _, word := range words {
 		var err error
 		switch word {
+		case "bills":
+			err = r.bills()
 		case "packages":
 			err = r.packages()
 		case "image":
 			err = r.image()
 		default:
-			err = fmt.Errorf("%q is none of packages and image", word)
+			err = fmt.Errorf("%q is none of bills, packages and image", word)
 		}
 		if err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// binary is the file of the program for an architecture; beside it are its bill of
+// materials, .cdx.json, and the licences of what is linked into it, .licenses.
+func (r *release) binary(arch string) string {
+	return filepath.Join(r.dist, "spliceway-linux-"+arch)
 }
 
 // arches are the architectures by their names in Go, which those of Debian are as

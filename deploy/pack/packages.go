@@ -14,7 +14,9 @@ import (
 )
 
 const (
-	docs = "/usr/share/doc/spliceway/"
+	docs         = "/usr/share/doc/spliceway/"
+	billName     = "spliceway.cdx.json"
+	licencesName = "third-party-licenses"
 
 	description = `authenticated, recording gateway in front of Kubernetes API servers
  A client proves who it is with a signed token that is bound to its TLS
@@ -73,7 +75,7 @@ func (r *release) info(format, arch, dir string) (*nfpm.Info, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &tree{release: r, dir: dir}
+	t := &tree{release: r, dir: dir, format: format}
 	t.common(arch)
 	switch format {
 	case "deb":
@@ -84,7 +86,7 @@ func (r *release) info(format, arch, dir string) (*nfpm.Info, error) {
 	if t.err != nil {
 		return nil, t.err
 	}
-	scripts := filepath.Join(r.root, "deploy", "pack", "scripts", format)
+	scripts := filepath.Join(r.root, "deploy", "pack", "scripts")
 	info := &nfpm.Info{
 		Name: "spliceway", Arch: arch, Platform: "linux", Section: "net", Priority: "optional",
 		Version: version, VersionSchema: "none", Release: "1",
@@ -107,18 +109,21 @@ func (r *release) info(format, arch, dir string) (*nfpm.Info, error) {
 		info.Recommends = []string{"ca-certificates"}
 	} else {
 		info.Depends = []string{"systemd"}
-		info.License = "Apache-2.0" // dpkg has no such field
+		info.License = license // dpkg has no such field
 		info.Description = strings.ReplaceAll(description, "\n ", "\n")
 		info.RPM.Summary, info.Description, _ = strings.Cut(info.Description, "\n")
+		info.RPM.Summary = strings.ToUpper(info.RPM.Summary[:1]) + info.RPM.Summary[1:]
 	}
 	return info, nil
 }
 
 // common adds what all packages have.
 func (t *tree) common(arch string) {
-	r := t.release
-	t.file(filepath.Join(r.dist, "spliceway-linux-"+arch), "/usr/bin/spliceway", 0o755)
+	r, binary := t.release, t.release.binary(arch)
+	t.file(binary, "/usr/bin/spliceway", 0o755)
 	t.text(t.configuration(), "/etc/spliceway/config.yaml", files.TypeConfigNoReplace)
+	t.folder("/etc/spliceway")
+	t.folder("/etc/spliceway-issuer")
 	t.file("deploy/pack/sysusers.conf", "/usr/lib/sysusers.d/spliceway.conf", 0o644)
 	for _, pattern := range []string{"*.service", "*.socket"} {
 		names, err := filepath.Glob(filepath.Join(r.root, "deploy", "systemd", pattern))
@@ -141,7 +146,8 @@ func (t *tree) common(arch string) {
 	}
 	t.file("issuer/example.yaml", docs+"examples/issuer.yaml", 0o644)
 	t.file("config/example.yaml", docs+"examples/config.yaml", 0o644)
-	t.file(filepath.Join(r.dist, "spliceway.cdx.json"), docs+"spliceway.cdx.json", 0o644)
+	t.file(binary+".cdx.json", docs+billName, 0o644)
+	t.file(binary+".licenses", docs+licencesName, 0o644)
 	t.zipped(t.read("CHANGELOG.md"), docs+"changelog")
 }
 
