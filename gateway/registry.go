@@ -4,6 +4,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/spliceway/spliceway/audit"
 	"github.com/spliceway/spliceway/conn"
 	"github.com/spliceway/spliceway/tlsmux"
 )
