@@ -10,6 +10,7 @@
 //	2026/03/09/01jp….upload, .download   content of copied files, if it is kept
 //	2026/03/09/01jp….hold   there if the recording must be kept
 //	seal.key, seal.pub      Ed25519, PEM; seal.pub alone checks a seal
+//	seal-ID.pub             keys that were replaced, for what they have sealed
 //
 // # What a caller can rely on
 //

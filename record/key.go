@@ -18,30 +18,59 @@ import (
 // The names of the key files in the directory of a store.
 const (
 	keyFile    = "seal.key"
-	publicFile = "seal.pub"
+	publicFile = "seal" + publicSuffix
+
+	publicSuffix = ".pub"
 )
 
-// loadKey reads the private key of the seal, PKCS #8 in PEM, or makes one if
-// there is none. The public key is written beside it: seal.pub for seal.key.
-func loadKey(path string) (ed25519.PrivateKey, error) {
-	key, err := readPrivateKey(path)
+// loadKeys reads the private key of the seal, PKCS #8 in PEM, or makes one if
+// there is none. The public key is written beside it: seal.pub for seal.key. If
+// there is one of another key, which this one replaces, that becomes seal-ID.pub.
+// The public keys of all that were replaced are returned too.
+func loadKeys(path string) (key ed25519.PrivateKey, old []ed25519.PublicKey, err error) {
+	key, err = readPrivateKey(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		key, err = createKey(path)
 	}
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	public := strings.TrimSuffix(path, filepath.Ext(path)) + filepath.Ext(publicFile)
-	if _, err := os.Stat(public); errors.Is(err, fs.ErrNotExist) {
-		der, err := x509.MarshalPKIXPublicKey(key.Public())
+	stem := strings.TrimSuffix(path, filepath.Ext(path))
+	if err := publish(stem, key.Public().(ed25519.PublicKey)); err != nil {
+		return nil, nil, fmt.Errorf("record: writing the public key of the seal: %w", err)
+	}
+	replaced, err := filepath.Glob(stem + "-*" + publicSuffix)
+	if err != nil {
+		return nil, nil, fmt.Errorf("record: looking for keys of the seal: %w", err)
+	}
+	for _, name := range replaced {
+		public, err := ReadPublicKey(name)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		if err := writeFile(public, pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}), 0o644); err != nil {
-			return nil, fmt.Errorf("record: writing the public key of the seal: %w", err)
-		}
+		old = append(old, public)
 	}
-	return key, nil
+	return key, old, nil
+}
+
+// publish writes a public key as that of the store. One that it replaces is kept.
+func publish(stem string, key ed25519.PublicKey) error {
+	path := stem + publicSuffix
+	switch before, err := ReadPublicKey(path); {
+	case err == nil && before.Equal(key):
+		return nil
+	case err == nil:
+		if err := os.Rename(path, stem+"-"+KeyID(before)+publicSuffix); err != nil {
+			return err
+		}
+	case !errors.Is(err, fs.ErrNotExist):
+		return err
+	}
+	der, err := x509.MarshalPKIXPublicKey(key)
+	if err != nil {
+		return err
+	}
+	return replaceFile(path, pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}), 0o644, true)
 }
 
 // createKey makes a private key. Of two processes that do so at once, both end
@@ -98,6 +127,39 @@ func ReadPublicKey(path string) (ed25519.PublicKey, error) {
 		return nil, fmt.Errorf("record: %s is no Ed25519 key", path)
 	}
 	return public, nil
+}
+
+// ReadPublicKeys reads the public keys of seals from a PEM file, or from all files
+// of a folder whose names end with .pub.
+func ReadPublicKeys(path string) (keys []ed25519.PublicKey, err error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, fmt.Errorf("record: reading the key of the seal: %w", err)
+	}
+	names := []string{path}
+	if info.IsDir() {
+		entries, err := os.ReadDir(path)
+		if err != nil {
+			return nil, fmt.Errorf("record: reading the keys of the seal: %w", err)
+		}
+		names = nil
+		for _, entry := range entries {
+			if filepath.Ext(entry.Name()) == publicSuffix {
+				names = append(names, filepath.Join(path, entry.Name()))
+			}
+		}
+		if len(names) == 0 {
+			return nil, fmt.Errorf("record: %s has no file that ends with %s", path, publicSuffix)
+		}
+	}
+	for _, name := range names {
+		key, err := ReadPublicKey(name)
+		if err != nil {
+			return nil, err
+		}
+		keys = append(keys, key)
+	}
+	return keys, nil
 }
 
 func readPEM(path string) ([]byte, error) {

@@ -1,8 +1,10 @@
 package record
 
 import (
+	"crypto/ed25519"
 	"crypto/sha256"
 	"encoding/json"
+	"slices"
 	"strings"
 	"time"
 )
@@ -71,6 +73,8 @@ type Metadata struct {
 	Output      int64 `json:"output"`       // octets that came, on stdout or the terminal
 	ErrorOutput int64 `json:"error_output"` // the same, on stderr
 	Input       int64 `json:"input"`        // octets that were typed, recorded or not
+
+	Keys []string `json:"keys,omitempty"` // KeyID of those that seal it, in turn
 
 	Truncated *Truncation `json:"truncated,omitempty"`
 	Recovery  *Recovery   `json:"recovery,omitempty"`
@@ -143,6 +147,13 @@ func (s *Session) complete(now time.Time) {
 	}
 	if s.Cols == 0 || s.Rows == 0 {
 		s.Cols, s.Rows = defaultCols, defaultRows
+	}
+}
+
+// sealedWith notes a key that seals the recording.
+func (m *Metadata) sealedWith(key ed25519.PrivateKey) {
+	if id := KeyID(key.Public().(ed25519.PublicKey)); !slices.Contains(m.Keys, id) {
+		m.Keys = append(m.Keys, id)
 	}
 }
 

@@ -12,7 +12,7 @@ import (
 // A proof is what the lines of a seal prove of a .cast.
 type proof struct {
 	id    string
-	key   ed25519.PublicKey
+	keys  []ed25519.PublicKey
 	cast  io.ReaderAt
 	size  int64 // of the .cast
 	lists []*sealLine
@@ -36,15 +36,16 @@ type damage struct {
 	want          []byte            // the digest of the block
 }
 
-// prove checks a .cast of some size against the text of its .seal.
-func prove(cast io.ReaderAt, size int64, seal []byte, id string, key ed25519.PublicKey) (*proof, error) {
-	p := &proof{id: id, key: key, cast: cast, size: size}
+// prove checks a .cast of some size against the text of its .seal, every line of which
+// is to be signed with one of the keys.
+func prove(cast io.ReaderAt, size int64, seal []byte, id string, keys []ed25519.PublicKey) (*proof, error) {
+	p := &proof{id: id, keys: keys, cast: cast, size: size}
 	for number, at := 1, 0; at < len(seal); number++ {
 		length := bytes.IndexByte(seal[at:], '\n')
 		if length < 0 {
 			break // a line that was not completed
 		}
-		line, err := parseSealLine(seal[at:at+length], id, key)
+		line, err := parseSealLine(seal[at:at+length], id, keys)
 		at += length + 1
 		if err == nil && p.end != nil {
 			err = errors.New("there is no line behind the end")
@@ -71,7 +72,7 @@ func prove(cast io.ReaderAt, size int64, seal []byte, id string, key ed25519.Pub
 // if what precedes it proves nothing.
 func (p *proof) sealed(seal []byte) {
 	text := bytes.TrimSuffix(seal, []byte("\n"))
-	line, err := parseSealLine(text[bytes.LastIndexByte(text, '\n')+1:], p.id, p.key)
+	line, err := parseSealLine(text[bytes.LastIndexByte(text, '\n')+1:], p.id, p.keys)
 	if err == nil && line.End != nil {
 		p.length, p.lengthKnown = *line.End, true
 	}

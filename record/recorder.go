@@ -73,6 +73,7 @@ func newRecorder(s *Store, session Session, failed func(error)) (*Recorder, erro
 		rows:           session.Rows,
 		checkpointTime: now,
 	}
+	r.meta.sealedWith(s.key)
 	if s.cfg.Input && session.TTY {
 		r.echo = &echo{}
 	}

@@ -101,7 +101,7 @@ func (s *Store) salvage(base string, cast *os.File, info os.FileInfo, meta *Meta
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	before, err := prove(cast, info.Size(), seal, meta.ID, s.PublicKey())
+	before, err := prove(cast, info.Size(), seal, meta.ID, s.publicKeys())
 	if err != nil {
 		return err
 	}
@@ -112,6 +112,7 @@ func (s *Store) salvage(base string, cast *os.File, info os.FileInfo, meta *Meta
 	now := s.cfg.now().UTC().Round(0)
 	ended := info.ModTime().UTC().Round(0)
 	meta.State, meta.Ended, meta.Size, meta.Hold = StateRecovered, &ended, size, nil
+	meta.sealedWith(s.key)
 	meta.Cause = "the gateway stopped without ending the recording"
 	meta.Duration = readEnd(io.NewSectionReader(cast, 0, size)).time
 	meta.Recovery = &Recovery{Time: now, Proven: before.proven, Torn: torn, Fault: before.fault()}

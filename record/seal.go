@@ -5,6 +5,8 @@ import (
 	"crypto/ed25519"
 	"encoding/json"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -18,7 +20,7 @@ const sealName = "spliceway recording seal 1\n"
 type sealLine struct {
 	Seal    int    `json:"seal,omitempty"` // 1
 	ID      string `json:"id,omitempty"`
-	Key     string `json:"key,omitempty"`     // KeyID
+	Key     string `json:"key,omitempty"`     // KeyID of who signed this line; of the first and the last one
 	Session []byte `json:"session,omitempty"` // SHA-256 of the facts of the start
 
 	From   int64  `json:"from,omitempty"`
@@ -47,10 +49,12 @@ type sealer struct {
 // begin makes the first line.
 func (s *sealer) begin(session []byte) error {
 	s.chain = newChain(s.id, session)
-	line, err := s.sign(&sealLine{Seal: 1, ID: s.id, Key: KeyID(s.key.Public().(ed25519.PublicKey)), Session: session})
+	line, err := s.sign(&sealLine{Seal: 1, ID: s.id, Key: s.keyID(), Session: session})
 	s.lines = append(s.lines, line...)
 	return err
 }
+
+func (s *sealer) keyID() string { return KeyID(s.key.Public().(ed25519.PublicKey)) }
 
 // write continues the chain and lists blocks when there are many.
 func (s *sealer) write(p []byte) {
@@ -92,7 +96,7 @@ func (s *sealer) end(m *Metadata, now time.Time) error {
 	}
 	line := s.cut(now)
 	line.End, line.Checkpoint = line.Checkpoint, nil
-	line.State, line.Metadata = m.State, digest
+	line.State, line.Metadata, line.Key = m.State, digest, s.keyID()
 	if m.Recovery != nil {
 		line.Proven = &m.Recovery.Proven
 	}
@@ -129,8 +133,9 @@ func signedOctets(id string, line []byte) []byte {
 	return append(signed, line...)
 }
 
-// parseSealLine reads a line and checks its signature, if it has to have one.
-func parseSealLine(text []byte, id string, key ed25519.PublicKey) (*sealLine, error) {
+// parseSealLine reads a line and checks that one of the keys has signed it, if it has
+// to be signed.
+func parseSealLine(text []byte, id string, keys []ed25519.PublicKey) (*sealLine, error) {
 	var line sealLine
 	if err := json.Unmarshal(text, &line); err != nil {
 		return nil, fmt.Errorf("no line of a seal: %w", err)
@@ -148,10 +153,28 @@ func parseSealLine(text []byte, id string, key ed25519.PublicKey) (*sealLine, er
 		return &line, nil
 	}
 	i := bytes.LastIndex(text, []byte(signatureField))
-	if i < 0 || !ed25519.Verify(key, signedOctets(id, text[:i]), line.Signature) {
-		return nil, fmt.Errorf("no signature of the key %s", KeyID(key))
+	if i < 0 || !signedByOne(keys, signedOctets(id, text[:i]), line.Signature) {
+		return nil, noSignature(&line, keys)
 	}
 	return &line, nil
+}
+
+// signedByOne tells whether a signature is of one of the keys: a recording that was
+// begun before the key was replaced, and ended by a start after it, has two.
+func signedByOne(keys []ed25519.PublicKey, signed, signature []byte) bool {
+	return slices.ContainsFunc(keys, func(key ed25519.PublicKey) bool { return ed25519.Verify(key, signed, signature) })
+}
+
+// noSignature says which keys have not signed a line, and which one it names.
+func noSignature(line *sealLine, keys []ed25519.PublicKey) error {
+	ids := make([]string, len(keys))
+	for i, key := range keys {
+		ids[i] = KeyID(key)
+	}
+	if line.Key != "" && !slices.Contains(ids, line.Key) {
+		return fmt.Errorf("no signature of the key %s; it names the key %.16q", strings.Join(ids, " or "), line.Key)
+	}
+	return fmt.Errorf("no signature of the key %s", strings.Join(ids, " or "))
 }
 
 // signDeletion returns the signature of a Deletion.

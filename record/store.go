@@ -17,8 +17,9 @@ import (
 type Store struct {
 	cfg  Config
 	key  ed25519.PrivateKey
-	dir  *os.File    // kept open, so that no other directory gets its identity; nil without Dir
-	root os.FileInfo // of dir
+	old  []ed25519.PublicKey // of keys that were replaced; of use for what a crash has left
+	dir  *os.File            // kept open, so that no other directory gets its identity; nil without Dir
+	root os.FileInfo         // of dir
 
 	used atomic.Int64 // octets of all files
 	low  atomic.Bool  // less than MinFree is free
@@ -62,7 +63,7 @@ func (s *Store) begin() error {
 		path = filepath.Join(s.cfg.Dir, keyFile)
 	}
 	var err error
-	if s.key, err = loadKey(path); err != nil {
+	if s.key, s.old, err = loadKeys(path); err != nil {
 		return err
 	}
 	if s.dir != nil {
@@ -100,6 +101,11 @@ func (s *Store) openDir() error {
 
 // PublicKey returns the key that checks the seals of this store.
 func (s *Store) PublicKey() ed25519.PublicKey { return s.key.Public().(ed25519.PublicKey) }
+
+// publicKeys returns the key and those before it.
+func (s *Store) publicKeys() []ed25519.PublicKey {
+	return append([]ed25519.PublicKey{s.PublicKey()}, s.old...)
+}
 
 // Used returns the size of all files of the store in octets, as of what this
 // process knows.

@@ -61,9 +61,9 @@ func (v *Verdict) OK() bool { return v.Fault == FaultNone }
 func (v *Verdict) String() string { return v.Reason }
 
 // Verify checks the recording whose .cast, .seal or .json path names against
-// its seal, with the public key alone. The error is of reading the files, not
-// of what is in them.
-func Verify(path string, key ed25519.PublicKey) (*Verdict, error) {
+// its seal, with the public key alone, or with those that a store has had. The error
+// is of reading the files, not of what is in them.
+func Verify(path string, keys ...ed25519.PublicKey) (*Verdict, error) {
 	base := trimSuffix(path)
 	v := &Verdict{ID: baseID(base), State: StateOpen}
 	meta, err := ReadMetadata(base)
@@ -76,7 +76,7 @@ func Verify(path string, key ed25519.PublicKey) (*Verdict, error) {
 		v.ID = meta.ID // the files were given another name
 	}
 	if meta != nil && meta.State == StateDeleted {
-		return v.deleted(meta, key), nil
+		return v.deleted(meta, keys), nil
 	}
 	cast, size, err := openCast(base + castSuffix)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -94,7 +94,7 @@ func Verify(path string, key ed25519.PublicKey) (*Verdict, error) {
 	if err != nil {
 		return nil, fmt.Errorf("record: reading the seal: %w", err)
 	}
-	p, err := prove(cast, size, seal, v.ID, key)
+	p, err := prove(cast, size, seal, v.ID, keys)
 	if err != nil {
 		return nil, err
 	}
@@ -187,10 +187,10 @@ func contradiction(p *proof, meta *Metadata) string {
 }
 
 // deleted judges what is left of a deleted recording.
-func (v *Verdict) deleted(meta *Metadata, key ed25519.PublicKey) *Verdict {
+func (v *Verdict) deleted(meta *Metadata, keys []ed25519.PublicKey) *Verdict {
 	v.State = StateDeleted
 	d := meta.Deletion
-	if d == nil || !ed25519.Verify(key, deletionOctets(meta.ID, d), d.Signature) {
+	if d == nil || !signedByOne(keys, deletionOctets(meta.ID, d), d.Signature) {
 		return v.fault(FaultMetadata, 0, 0, "the recording is said to be deleted, but not signed by the key")
 	}
 	v.Reason = fmt.Sprintf("the recording was deleted on %s: %s", d.Time.Format("2006-01-02 15:04:05"), d.Reason)

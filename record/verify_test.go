@@ -308,6 +308,58 @@ func TestKeyFiles(t *testing.T) {
 	}
 }
 
+// A recording that was begun under one key and ended by a start with another verifies
+// with both, and with neither alone.
+func TestKeyReplaced(t *testing.T) {
+	first := openStore(t, t.TempDir(), func(cfg *Config) { cfg.Checkpoint = time.Nanosecond; cfg.Sync = time.Hour })
+	r := first.start(alice())
+	must(t, r.Output(0, plainFrame(5000)))
+	first.tick()
+	must(t, r.Output(time.Second, []byte("behind the checkpoint")))
+	dir := t.TempDir()
+	base, err := basePath(dir, r.ID())
+	must(t, err)
+	must(t, os.MkdirAll(filepath.Dir(base), dirMode))
+	for _, suffix := range []string{castSuffix, sealSuffix, metaSuffix} {
+		must(t, os.WriteFile(base+suffix, []byte(readFile(t, r.base+suffix)), fileMode))
+	}
+	must(t, os.WriteFile(filepath.Join(dir, publicFile), []byte(readFile(t, filepath.Join(first.dir, publicFile))), 0o644))
+	must(t, r.Close(End{}))
+
+	second := openStore(t, dir, nil)
+	oldKey, newKey := first.PublicKey(), second.PublicKey()
+	if oldKey.Equal(newKey) {
+		t.Fatal("the key was not replaced")
+	}
+	v, err := Verify(base, newKey, oldKey)
+	must(t, err)
+	if !v.OK() || v.State != StateRecovered || v.Proven != v.Size || v.Live < 5000 {
+		t.Errorf("with both keys: %s (%+v)", v, v)
+	}
+	for _, one := range []ed25519.PublicKey{oldKey, newKey} {
+		if v := verify(t, base, one); v.Fault != FaultSeal {
+			t.Errorf("with the key %s alone: %s", KeyID(one), v)
+		}
+	}
+	meta, err := ReadMetadata(base)
+	must(t, err)
+	if want := []string{KeyID(oldKey), KeyID(newKey)}; !slices.Equal(meta.Keys, want) || meta.Recovery.Fault != "" {
+		t.Errorf("the metadata names the keys %q and the fault %q, want %q and none", meta.Keys, meta.Recovery.Fault, want)
+	}
+	keys, err := ReadPublicKeys(dir)
+	must(t, err)
+	if len(keys) != 2 {
+		t.Errorf("%d public keys are there, want both", len(keys))
+	}
+	if v, err := Verify(base, keys...); err != nil || !v.OK() {
+		t.Errorf("with the keys of the folder: %s, %v", v, err)
+	}
+	third := openStore(t, dir, nil)
+	if !third.PublicKey().Equal(newKey) {
+		t.Error("the next start has another key again")
+	}
+}
+
 func TestFilesAreForTheOwnerOnly(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "store")
 	s := openStore(t, dir, nil)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/ed25519"
 	"fmt"
 	"io"
 	"os"
@@ -12,7 +13,7 @@ import (
 )
 
 func newVerify(at *place) *cobra.Command {
-	var keyFile string
+	var keyFiles []string
 	var all bool
 	command := &cobra.Command{
 		Use:   "verify --key FILE RECORDING...",
@@ -20,8 +21,9 @@ func newVerify(at *place) *cobra.Command {
 		Long: `Check recordings against their seals with the public key alone: that every octet is
 what the gateway wrote, none is missing, and the metadata are those of the session.
 What is wrong is named with the first octet that is. Get the key from the gateway's
-operator (seal.pub) and not from where the recordings come from. The status is 1 if a
-recording fails.`,
+operator (seal.pub) and not from where the recordings come from. If it was replaced, give
+the older ones too: every line of a seal has to be signed with one of them. The status is
+1 if a recording fails.`,
 		Example: `  spliceway sessions verify --key seal.pub --dir recordings 01jp8x4c2
   spliceway sessions verify --key seal.pub evidence/01jp8x4c2v7m8q3n5s6t9w0y2z.cast
   spliceway sessions verify --key seal.pub --dir recordings --all`,
@@ -32,16 +34,20 @@ recording fails.`,
 			return recordings(1, 0)(command, args)
 		},
 		RunE: func(command *cobra.Command, args []string) error {
-			key, err := record.ReadPublicKey(keyFile)
-			if err != nil {
-				return err
+			var keys []ed25519.PublicKey
+			for _, path := range keyFiles {
+				more, err := record.ReadPublicKeys(path)
+				if err != nil {
+					return err
+				}
+				keys = append(keys, more...)
 			}
 			v := &verification{w: command.OutOrStdout()}
-			v.check = func(path string) (*record.Verdict, error) { return record.Verify(path, key) }
+			v.check = func(path string) (*record.Verdict, error) { return record.Verify(path, keys...) }
 			return v.run(command, at, args, all)
 		},
 	}
-	command.Flags().StringVar(&keyFile, "key", "", "`FILE` with the public key of the seals, PEM")
+	command.Flags().StringArrayVar(&keyFiles, "key", nil, "`FILE` with the public key of the seals, PEM, or a folder of .pub files; repeatable")
 	command.Flags().BoolVarP(&all, "all", "a", false, "check all recordings")
 	if err := command.MarkFlagRequired("key"); err != nil {
 		panic(err) // the flag is defined two lines above
