@@ -8,7 +8,6 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -19,6 +18,7 @@ import (
 	"sync"
 	"time"
 
+	selfmade "github.com/spliceway/spliceway/internal/authority"
 	"github.com/spliceway/spliceway/internal/filewatch"
 )
 
@@ -26,7 +26,6 @@ const (
 	tlsFolder    = "tls"
 	caFileName   = "ca.crt"
 	caKeyName    = "ca.key"
-	caLifetime   = 10 * 365 * 24 * time.Hour
 	leafLifetime = 30 * 24 * time.Hour
 	// leafRenewal before its end a leaf is made anew.
 	leafRenewal = 10 * 24 * time.Hour
@@ -95,30 +94,15 @@ func makeAuthority(dir, certFile, keyFile string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return err
-	}
-	now := time.Now()
-	template := &x509.Certificate{
-		SerialNumber:          newSerial(),
-		Subject:               pkix.Name{CommonName: "spliceway issuer CA " + now.UTC().Format(time.DateOnly)},
-		NotBefore:             now.Add(-backdate),
-		NotAfter:              now.Add(caLifetime),
-		IsCA:                  true,
-		BasicConstraintsValid: true,
-		MaxPathLenZero:        true,
-		KeyUsage:              x509.KeyUsageCertSign,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	certificate, key, err := selfmade.New("spliceway issuer CA")
 	if err != nil {
 		return err
 	}
 	// The key first: a certificate without its key would stop the next start.
-	if err := writePrivateKey(keyFile, key); err != nil {
+	if err := writeFile(keyFile, key, 0o600); err != nil {
 		return err
 	}
-	return writeFile(certFile, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o644)
+	return writeFile(certFile, certificate, 0o644)
 }
 
 func (a *authority) load(keyFile string) error {
