@@ -26,7 +26,7 @@ type Cluster struct {
 
 // New reads the files of a cluster. It does not connect.
 func New(cfg Config) (*Cluster, error) {
-	return newCluster(cfg, os.Getenv, serviceAccountDir)
+	return newCluster(cfg, os.Getenv, ServiceAccountDir)
 }
 
 func newCluster(cfg Config, getenv func(string) string, accountDir string) (*Cluster, error) {

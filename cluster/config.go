@@ -49,8 +49,8 @@ type Config struct {
 // account.
 var ErrNotInCluster = errors.New("cluster: not running in a pod with a service account")
 
-// serviceAccountDir is where Kubernetes mounts the service account of a pod.
-const serviceAccountDir = "/var/run/secrets/kubernetes.io/serviceaccount"
+// ServiceAccountDir is where Kubernetes mounts the service account of a pod.
+const ServiceAccountDir = "/var/run/secrets/kubernetes.io/serviceaccount"
 
 // complete returns the configuration with what InCluster and the defaults add.
 func (c Config) complete(getenv func(string) string, accountDir string) (Config, error) {

@@ -22,6 +22,7 @@ type Config struct {
 	Recordings    Recordings    `yaml:"recordings"`
 	Audit         Audit         `yaml:"audit"`
 	Log           Log           `yaml:"log"`
+	Sandbox       Sandbox       `yaml:"sandbox"`
 
 	source *source // where everything is written, for CheckFiles
 }
@@ -172,6 +173,18 @@ type Log struct {
 	Format string `yaml:"format"` // json or console
 }
 
+// Sandbox is what the process gives up once it serves.
+type Sandbox struct {
+	Landlock string `yaml:"landlock"`
+}
+
+// Values of Sandbox.Landlock.
+const (
+	LandlockAuto     = "auto" // as much as the kernel can do
+	LandlockRequired = "required"
+	LandlockOff      = "off"
+)
+
 // defaults returns what is in force where the file says nothing.
 func defaults() Config {
 	return Config{
@@ -215,7 +228,8 @@ func defaults() Config {
 			MaxSession: 1 << 30,
 			MinFree:    1 << 30,
 		},
-		Audit: Audit{Output: "stdout"},
-		Log:   Log{Level: "info", Format: "json"},
+		Audit:   Audit{Output: "stdout"},
+		Log:     Log{Level: "info", Format: "json"},
+		Sandbox: Sandbox{Landlock: LandlockAuto},
 	}
 }

@@ -109,6 +109,7 @@ recordings:
     - {name: rest, mode: best-effort}
 audit: {output: audit.log}
 log: {level: debug, format: console}
+sandbox: {landlock: required}
 `
 
 func TestEveryKey(t *testing.T) {
@@ -144,8 +145,9 @@ func TestEveryKey(t *testing.T) {
 				{Name: "production", Clusters: []string{"prod"}, Mode: ModeStrict},
 				{Name: "rest", Mode: ModeBestEffort},
 			}},
-		Audit: Audit{Output: "/etc/spliceway/audit.log"},
-		Log:   Log{Level: "debug", Format: "console"},
+		Audit:   Audit{Output: "/etc/spliceway/audit.log"},
+		Log:     Log{Level: "debug", Format: "console"},
+		Sandbox: Sandbox{Landlock: LandlockRequired},
 	}
 	if got := settings(mustParse(t, everything)); !reflect.DeepEqual(got, want) {
 		t.Errorf("parse(everything) =\n%+v, want\n%+v", got, want)

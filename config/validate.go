@@ -326,6 +326,7 @@ func (v *validator) outputs() {
 	}
 	v.oneOf("log.level", v.cfg.Log.Level, "trace", "debug", "info", "warn", "error")
 	v.oneOf("log.format", v.cfg.Log.Format, "json", "console")
+	v.oneOf("sandbox.landlock", v.cfg.Sandbox.Landlock, LandlockAuto, LandlockRequired, LandlockOff)
 }
 
 func (v *validator) oneOf(key, value string, allowed ...string) {

@@ -23,6 +23,11 @@ type Process struct {
 	// the gateway.
 	Sockets map[string][]net.Listener
 
+	// Confine, if not nil, is called once, when everything is open and before
+	// anybody is let in, to give up what is not needed any more. Its error ends
+	// Run.
+	Confine func() error
+
 	// Tell, if not nil, tells the service manager, with assignments as
 	// sd_notify(3) has them. It must not wait.
 	Tell func(assignments ...string)
@@ -87,6 +92,30 @@ func (p *Process) closeSockets() {
 	}
 }
 
+// open opens all sockets or none. After that the process needs no more rights than
+// to serve.
+func (g *Gateway) open(p *Process) (listeners []net.Listener, admin net.Listener, local *localSocket, err error) {
+	if listeners, admin, err = g.listen(p); err != nil {
+		return nil, nil, nil, err
+	}
+	if local, err = g.listenLocal(); err == nil && p.Confine != nil {
+		err = p.Confine()
+	}
+	if err == nil {
+		return listeners, admin, local, nil
+	}
+	for _, l := range listeners {
+		l.Close()
+	}
+	if admin != nil {
+		admin.Close()
+	}
+	if local != nil {
+		local.Close()
+	}
+	return nil, nil, nil, err
+}
+
 // listen opens all ports or none.
 func (g *Gateway) listen(p *Process) (listeners []net.Listener, admin net.Listener, err error) {
 	defer func() {
@@ -127,24 +156,17 @@ func (g *Gateway) listen(p *Process) (listeners []net.Listener, admin net.Listen
 	return listeners, admin, nil
 }
 
-// listenLocal opens the local socket, nil if there is to be none. If it can't, it
-// closes the ports.
-func (g *Gateway) listenLocal(listeners []net.Listener, admin net.Listener) (*localSocket, error) {
+// listenLocal opens the local socket, nil if there is to be none.
+func (g *Gateway) listenLocal() (*localSocket, error) {
 	name := g.config().Admin.Socket
 	if name == "" {
 		return nil, nil
 	}
 	l, err := listenLocal(name)
-	if err == nil {
-		return l, nil
+	if err != nil {
+		return nil, fmt.Errorf("listening on admin.socket: %w; its folder must be writable", err)
 	}
-	for _, l := range listeners {
-		l.Close()
-	}
-	if admin != nil {
-		admin.Close()
-	}
-	return nil, fmt.Errorf("listening on admin.socket: %w; its folder must be writable", err)
+	return l, nil
 }
 
 // extension is how much longer a service manager is asked to wait, again and

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/http"
 	"slices"
@@ -86,6 +87,33 @@ func TestProcessSockets(t *testing.T) {
 		if _, err := l.Accept(); err == nil {
 			t.Errorf("%s: the socket is open", name)
 		}
+	}
+}
+
+// A process gives up its rights when its ports are open, or serves nobody.
+func TestProcessConfine(t *testing.T) {
+	b := newBed(t)
+	b.prepare(nil)
+	calls := 0
+	b.runIn(Process{Confine: func() error { calls++; return nil }})
+	b.open().mustAsk("/api")
+	b.mustReload(nil)
+	b.stop()
+	if calls != 1 {
+		t.Errorf("Confine was called %d times, want once", calls)
+	}
+	refused, want := newBed(t), context.DeadlineExceeded
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	refused.prepare(settings{"listen": `"` + l.Addr().String() + `"`})
+	err = refused.gateway.RunIn(t.Context(), Process{Sockets: map[string][]net.Listener{SocketGateway: {l}}, Confine: func() error { return want }})
+	if !errors.Is(err, want) {
+		t.Errorf("RunIn = %v, want the error of Confine", err)
+	}
+	if _, err := l.Accept(); err == nil {
+		t.Error("the socket is open")
 	}
 }
 

@@ -100,6 +100,9 @@ func restartFor(old, now *config.Config) error {
 	if old.Admin.Socket != now.Admin.Socket {
 		keys = append(keys, "admin.socket")
 	}
+	if old.Sandbox != now.Sandbox {
+		keys = append(keys, "sandbox.landlock")
+	}
 	if len(keys) == 0 {
 		return nil
 	}

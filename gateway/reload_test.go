@@ -102,6 +102,7 @@ func TestReloadRefused(t *testing.T) {
 		{"file-not-there", "gone.crt", settings{"tls": `{certificateFile: gone.crt, privateKeyFile: tls.key}`}},
 		{"listen", "listen can't change", settings{"listen": `"127.0.0.1:1"`}},
 		{"metrics", "metrics.listen can't change", settings{"metrics": `{listen: ""}`}},
+		{"sandbox", "sandbox.landlock can't change", settings{"sandbox": `{landlock: "off"}`}},
 		{"audit", "opening log", settings{"audit": `{output: gone/audit.log}`}},
 		{"issuer", "no token could be verified with the keys of http://127.0.0.1:1/", settings{
 			"authn": fmt.Sprintf(`{issuer: %q, audience: %s, jwksURL: "http://127.0.0.1:1/"}`, tokenIssuer, testAudience)}},
@@ -122,7 +123,7 @@ func TestReloadRefused(t *testing.T) {
 	}
 	n.mustAsk("/api")
 	b.open().mustAsk("/api")
-	b.wantMetric(`reload_total{file="configuration",result="error"}`, 7)
+	b.wantMetric(`reload_total{file="configuration",result="error"}`, 8)
 	b.wantMetric("config_last_reload_successful", 0)
 }
 

@@ -19,11 +19,7 @@ func (g *Gateway) Run(ctx context.Context) error { return g.RunIn(ctx, Process{}
 
 // RunIn is Run in a process with sockets or with a service manager.
 func (g *Gateway) RunIn(ctx context.Context, p Process) error {
-	listeners, admin, err := g.listen(&p)
-	var local *localSocket
-	if err == nil {
-		local, err = g.listenLocal(listeners, admin)
-	}
+	listeners, admin, local, err := g.open(&p)
 	if err != nil {
 		g.current.Load().discard()
 		g.audit.Close()

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"fmt"
+
 	"github.com/spf13/cobra"
 
 	"github.com/spliceway/spliceway/gateway"
@@ -14,7 +16,8 @@ func newCheck() *cobra.Command {
 		Long: `Validate a configuration and every file that it names: that keys fit their
 certificates, that certificates are valid now, that tokens can be read. Nothing is
 contacted and no port is opened. The effective configuration, defaults included, is
-printed as YAML. The status is 0, or 78 with everything that is wrong.`,
+printed as YAML, and as a comment in it what of the file system the gateway keeps
+the right to once it serves. The status is 0, or 78 with everything that is wrong.`,
 		Example: `  spliceway check --config /etc/spliceway/config.yaml
   spliceway check --config config.yaml > effective.yaml`,
 		Args: noArguments,
@@ -39,6 +42,6 @@ func check(command *cobra.Command, file string) error {
 	if err != nil {
 		return err
 	}
-	_, err = command.OutOrStdout().Write(text)
+	_, err = fmt.Fprintf(command.OutOrStdout(), "%s\n%s", text, describe(cfg, file))
 	return err
 }

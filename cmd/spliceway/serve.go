@@ -36,6 +36,10 @@ the sockets that are listened on. Once it serves, this process takes no more
 connections and ends with its last one, or at drain.timeout. If the new one does
 not come to serve, this one goes on as if nothing had been.
 
+Once it serves, the process can reach no file that the configuration does not need
+(sandbox.landlock). A configuration or an upgrade that needs others is refused until
+the gateway is started anew.
+
 It is a service of type notify for systemd, with watchdog and socket activation:
 sockets named spliceway are for listen, one named metrics is for metrics.listen.
 
@@ -67,6 +71,10 @@ func serve(command *cobra.Command, file string) error {
 	if err != nil {
 		return badConfig(err, hintCheck)
 	}
+	b, err := newSandbox(cfg, file)
+	if err != nil {
+		return err
+	}
 	v, c := build()
 	g, err := gateway.New(cfg, metrics.Build{Version: v, Commit: c}, log.Logger)
 	if err != nil {
@@ -76,6 +84,7 @@ func serve(command *cobra.Command, file string) error {
 	if err != nil {
 		return err
 	}
+	p.Confine = func() error { return b.enter(log.Logger) }
 	p.Tell = func(assignments ...string) {
 		if slices.Contains(assignments, "READY=1") {
 			if err := tellPredecessor(); err != nil {
@@ -84,18 +93,21 @@ func serve(command *cobra.Command, file string) error {
 		}
 		notify(assignments...)
 	}
-	defer onSignal(syscall.SIGHUP, func() { reload(g, file, log) })()
-	defer onSignal(syscall.SIGUSR2, func() { _ = g.HandOver(upgrade) })() // which tells of an error
+	defer onSignal(syscall.SIGHUP, func() { reload(g, file, b, log) })()
+	defer onSignal(syscall.SIGUSR2, func() { _ = g.HandOver(b.upgrade) })() // which tells of an error
 	return g.RunIn(command.Context(), p)
 }
 
 // reload has the gateway load the file anew, and log as that wants it. The gateway
 // tells of what is wrong.
-func reload(g *gateway.Gateway, file string, log *logger) {
+func reload(g *gateway.Gateway, file string, b *sandbox, log *logger) {
 	reloading()
 	var loaded *config.Config
 	err := g.Reload(func() (cfg *config.Config, err error) {
 		if cfg, err = config.Load(file); err != nil {
+			return nil, err
+		}
+		if err := b.cover(cfg); err != nil {
 			return nil, err
 		}
 		loaded = cfg

@@ -24,13 +24,13 @@ const startPatience = time.Minute
 // process, and returns when the successor serves. The sockets are handed over as
 // systemd does it, so that a successor takes them the same way from either. From
 // then on systemd takes the successor for the service.
-func upgrade(sockets []gateway.Socket) error {
+func (b *sandbox) upgrade(sockets []gateway.Socket) error {
 	ready, told, err := os.Pipe()
 	if err != nil {
 		return fmt.Errorf("starting a successor: %w", err)
 	}
 	defer ready.Close()
-	successor, err := startSuccessor(sockets, told)
+	successor, err := startSuccessor(sockets, told, b.environment()...)
 	told.Close()
 	if err != nil {
 		return fmt.Errorf("starting a successor: %w", err)
@@ -49,15 +49,13 @@ func upgrade(sockets []gateway.Socket) error {
 	return errors.New("the successor has ended without serving")
 }
 
-func startSuccessor(sockets []gateway.Socket, told *os.File) (*exec.Cmd, error) {
+func startSuccessor(sockets []gateway.Socket, told *os.File, environment ...string) (*exec.Cmd, error) {
 	var files []*os.File
 	var names []string
 	for _, s := range sockets {
 		files, names = append(files, s.File), append(names, s.Name)
 	}
-	// As it was called: what os.Executable returns names a file that is deleted
-	// once another version has been installed over it.
-	program, err := exec.LookPath(os.Args[0])
+	program, err := ownProgram()
 	if err != nil {
 		return nil, err
 	}
@@ -68,8 +66,14 @@ func startSuccessor(sockets []gateway.Socket, told *os.File) (*exec.Cmd, error) 
 	cmd.Env = append(os.Environ(),
 		"LISTEN_FDS="+strconv.Itoa(len(files)), "LISTEN_FDNAMES="+strings.Join(names, ":"),
 		predecessor+"="+strconv.Itoa(first+len(files)))
+	cmd.Env = append(cmd.Env, environment...)
 	return cmd, cmd.Start()
 }
+
+// ownProgram returns the file of this program, as it was called: what os.Executable
+// returns names a file that is deleted once another version has been installed over
+// it.
+func ownProgram() (string, error) { return exec.LookPath(os.Args[0]) }
 
 // tellPredecessor lets the process go that has started this one, if one has.
 func tellPredecessor() error {

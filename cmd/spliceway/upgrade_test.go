@@ -15,6 +15,9 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/spliceway/spliceway/internal/confine"
+	"github.com/spliceway/spliceway/internal/testnet"
 )
 
 // probe asks for /healthz of the gateway through its outer TLS.
@@ -118,4 +121,55 @@ func TestServeUpgradeFails(t *testing.T) {
 	if state := p.end(); state.ExitCode() != 0 {
 		t.Errorf("SIGTERM ends it with %v, want status 0", state)
 	}
+}
+
+// A process is confined to what its configuration needs; what is replaced there it
+// can read, and what is elsewhere it refuses, as its successor does.
+func TestServeConfined(t *testing.T) {
+	if confine.Version() == 0 {
+		t.Skip("this kernel has no Landlock")
+	}
+	file, dir := goodConfig(t)
+	config := gatewayConfig + "admin: {socket: run/admin.sock}\n" // which a successor opens
+	write(t, dir, "config.yaml", config)
+	p := startProcess(t, "serve", "--config", file)
+	p.until("confined to the files that the configuration needs")
+	pid := int(p.until("serving")["pid"].(float64))
+	elsewhere := write(t, t.TempDir(), "token", "secret-of-the-gateway\n")
+	for range 2 {
+		write(t, dir, "config.yaml", strings.Replace(config, "bearerTokenFile: token", "bearerTokenFile: "+elsewhere, 1))
+		syscall.Kill(pid, syscall.SIGHUP)
+		refused := p.until("configuration refused")
+		if text := refused["error"].(string); !strings.Contains(text, filepath.Dir(elsewhere)) || !strings.Contains(text, "restart") {
+			t.Errorf("a file elsewhere is refused with %q", text)
+		}
+		fresh := t.TempDir()
+		testnet.NewCA(t).WriteFiles(t, fresh, "gw.test")
+		for _, name := range names(t, fresh) {
+			name, _, _ = strings.Cut(name, " ")
+			if err := os.Rename(filepath.Join(fresh, name), filepath.Join(dir, name)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		write(t, dir, "config.yaml", config+"timeouts: {idle: 1m}\n")
+		syscall.Kill(pid, syscall.SIGHUP)
+		p.until("configuration reloaded")
+		syscall.Kill(pid, syscall.SIGUSR2)
+		p.until("confined to the files that its predecessor could reach")
+		pid = int(p.until("serving")["pid"].(float64))
+		t.Cleanup(func() { syscall.Kill(pid, syscall.SIGKILL) })
+		p.until("stopped")
+	}
+	write(t, dir, "config.yaml", strings.Replace(config, "bearerTokenFile: token", "bearerTokenFile: "+elsewhere, 1))
+	syscall.Kill(pid, syscall.SIGUSR2)
+	said := ""
+	for p.lines.Scan() && !strings.Contains(p.lines.Text(), "upgrade failed; this process goes on") { // the successor's words are no log
+		said += p.lines.Text() + "\n"
+	}
+	if !strings.Contains(said, "has given up the right to read "+filepath.Dir(elsewhere)) {
+		t.Errorf("the successor says %q", said)
+	}
+	syscall.Kill(pid, syscall.SIGTERM)
+	p.until("stopped")
+	p.end()
 }
