@@ -177,6 +177,7 @@ func (c *connection) outerHandshake() error {
 		return err
 	}
 	var conn net.Conn = c.raw
+	c.raw.Begin(c.ahead)
 	if c.ahead != nil {
 		conn, c.ahead = &aheadConn{Conn: c.raw, ahead: c.ahead}, nil
 	}
@@ -218,6 +219,7 @@ func (c *connection) innerHandshake(ahead []byte, watch func() bool) error {
 		return fmt.Errorf("confirming the CONNECT: %w", err)
 	}
 	base := tlsio.NewBase(c.outer)
+	base.Begin(ahead)
 	c.inner = tls.Server(&aheadConn{Conn: base, ahead: ahead, host: hostOf(c.attempt.Target)}, c.mux.inner)
 	c.top = tlsio.New(c.inner, base, c.raw)
 	if err := c.inner.Handshake(); err != nil {

@@ -26,6 +26,8 @@ type Base struct {
 	ended bool   // Read has come to the end
 	ahead *block // what has been read ahead is ahead[r:w]; nil: nothing
 	r, w  int
+	above records // of the layer above
+	below *Base   // of the layer below; nil: there is none, or New was not yet called
 
 	mu     sync.Mutex
 	held   *block // guarded by mu; gathers what is written; nil: it goes on at once
@@ -44,17 +46,32 @@ func NewBase(c net.Conn) *Base {
 	return b
 }
 
+// Begin says that the layer above begins here, with octets that somebody else has
+// read and that it gets before it reads: not with the first octet read from b.
+func (b *Base) Begin(ahead []byte) {
+	b.above = records{}
+	b.above.arrive(ahead)
+}
+
 // Read reads from the connection below, or what was read ahead of it.
-func (b *Base) Read(p []byte) (int, error) {
-	if b.ahead != nil {
-		return b.takeAhead(p), nil
+func (b *Base) Read(p []byte) (n int, err error) {
+	switch {
+	case b.ahead != nil:
+		n = b.takeAhead(p)
+	case b.dry:
+		n, err = b.readAhead(p)
+	default:
+		n, err = b.Conn.Read(p)
+		b.more = n == len(p)
+		b.ended = b.ended || err == io.EOF
+		if b.below != nil {
+			b.below.above.leave(n)
+		}
 	}
-	if b.dry {
-		return b.readAhead(p)
+	b.above.arrive(p[:n])
+	if err == errDry {
+		b.above.settle()
 	}
-	n, err := b.Conn.Read(p)
-	b.more = n == len(p)
-	b.ended = b.ended || err == io.EOF
 	return n, err
 }
 
@@ -128,6 +145,12 @@ func (b *Base) writeHeld() error {
 	}
 	b.length = 0
 	return b.err
+}
+
+// spent reports whether nothing is left of what was read from the connection below,
+// nor, as far as is known, there.
+func (b *Base) spent() bool {
+	return b.ahead == nil && b.above.held == 0 && (b.kernel.raw == nil || !b.more)
 }
 
 // Ended reports whether a Read has come to the end of the connection below.

@@ -1,6 +1,7 @@
 package tlsio
 
 import (
+	"crypto/tls"
 	"errors"
 	"net"
 )
@@ -17,16 +18,71 @@ type Conn struct {
 	// Owned by the reader.
 	first   [1]byte // read by Await
 	awaited bool    // first has an octet
+	follows trust   // in the records of the bases
 }
+
+// trust says whether the layers are of a version whose records a Base understands.
+type trust uint8
+
+const (
+	trustUnknown trust = iota
+	trustYes
+	trustNo
+)
 
 // New returns the top of the layers of which top is the last. Their bases are given
 // from the top; without a layer, top is the one Base itself.
 func New(top net.Conn, bases ...*Base) *Conn {
 	c := &Conn{Conn: top, bases: bases, socket: bases[len(bases)-1]}
+	for i, below := range bases[1:] {
+		bases[i].below = below
+	}
 	if top == net.Conn(c.socket) {
 		c.bases = nil
 	}
 	return c
+}
+
+// read reads from the top layer.
+func (c *Conn) read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if len(c.bases) > 0 {
+		c.bases[0].above.leave(n)
+	}
+	return n, err
+}
+
+// spent reports whether a Read would find nothing that has been read from the socket,
+// and nothing there, as far as is known. It may say no when it is so.
+func (c *Conn) spent() bool {
+	for _, b := range c.bases {
+		if !b.spent() {
+			return false
+		}
+	}
+	return c.follows == trustYes
+}
+
+// settle finds out, once the handshakes are over, whether spent can know.
+func (c *Conn) settle() {
+	if c.follows != trustUnknown {
+		return
+	}
+	c.follows = trustYes
+	if len(c.bases) == 0 || !isTLS13(c.Conn) {
+		c.follows = trustNo
+		return
+	}
+	for _, b := range c.bases[:len(c.bases)-1] {
+		if !isTLS13(b.Conn) {
+			c.follows = trustNo
+		}
+	}
+}
+
+func isTLS13(c net.Conn) bool {
+	t, ok := c.(*tls.Conn)
+	return ok && t.ConnectionState().Version == tls.VersionTLS13
 }
 
 // Layered reports whether there is a layer of TLS.
@@ -71,7 +127,7 @@ func (c *Conn) Await() error {
 	if c.awaited {
 		return nil
 	}
-	n, err := c.Conn.Read(c.first[:])
+	n, err := c.read(c.first[:])
 	c.awaited = n > 0
 	if c.awaited {
 		return nil // the error comes again
@@ -82,7 +138,7 @@ func (c *Conn) Await() error {
 // Read reads octets, one record at most.
 func (c *Conn) Read(p []byte) (int, error) {
 	if !c.awaited || len(p) == 0 {
-		return c.Conn.Read(p)
+		return c.read(p)
 	}
 	return c.ReadArrived(p), nil
 }
@@ -94,10 +150,11 @@ func (c *Conn) ReadArrived(p []byte) (n int) {
 		n, c.awaited = copy(p, c.first[:]), false
 	}
 	c.socket.dry = true
-	for n < len(p) {
-		more, err := c.Conn.Read(p[n:])
+	for n < len(p) && !c.spent() {
+		more, err := c.read(p[n:])
 		n += more
 		if err != nil || more == 0 {
+			c.settle()
 			break
 		}
 	}
@@ -111,11 +168,26 @@ func (c *Conn) Drained() bool {
 	if c.awaited {
 		return false
 	}
+	if c.spent() {
+		return c.between()
+	}
 	c.socket.dry = true
-	n, err := c.Conn.Read(c.first[:])
+	n, err := c.read(c.first[:])
 	c.socket.dry = false
 	c.awaited = n > 0
-	return n == 0 && errors.Is(err, errDry)
+	c.settle()
+	return n == 0 && errors.Is(err, errDry) && c.between()
+}
+
+// between reports whether no layer has a part of a record. Of versions before 1.3,
+// the parts are known as well.
+func (c *Conn) between() bool {
+	for _, b := range c.bases {
+		if !b.above.between() {
+			return false
+		}
+	}
+	return true
 }
 
 // AwaitArrival waits until something has come to the socket, be it its end, or the
