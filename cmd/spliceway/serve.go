@@ -93,6 +93,7 @@ func serve(command *cobra.Command, file string) error {
 		}
 		notify(assignments...)
 	}
+	defer followHeap()()
 	defer onSignal(syscall.SIGHUP, func() { reload(g, file, b, log) })()
 	defer onSignal(syscall.SIGUSR2, func() { _ = g.HandOver(b.upgrade) })() // which tells of an error
 	return g.RunIn(command.Context(), p)
