@@ -30,8 +30,16 @@ type stream struct {
 	over   bool   // guarded by mu; the connections are no longer the stream's
 	err    *Error // guarded by mu; of the direction that failed first
 
-	clientWait time.Duration // guarded by mu; for a Read of the client
+	last        bool      // guarded by mu; the API server has said all but its end
+	told        bool      // guarded by mu; the client knows that nothing more comes
+	clientUntil time.Time // guarded by mu; when the client's Reads end; zero: when it is idle
 }
+
+// partingTime is how long a side may go on that has nothing more to wait for: the
+// client, in all, behind the end of the API server, and the API server, from octet to
+// octet, behind the end of the session. A session that is over has to end, so that its
+// recording is sealed.
+const partingTime = 5 * time.Second
 
 // errWoken is how a wait for the API server ends when the tap wants to say
 // something.
@@ -58,7 +66,7 @@ func (c *Conn) stream(ctx context.Context) *Error {
 		return gone
 	}
 	c.keepResponse()
-	s := &stream{c: c, clientWait: c.times.StreamIdle}
+	s := &stream{c: c}
 	if err := s.open(); err != nil {
 		return err
 	}
@@ -97,7 +105,7 @@ func (s *stream) open() *Error {
 	c.x.reserved = nil
 	tap, err := c.config.Tap(&Upgrade{
 		Caller: c.caller, ID: c.x.id, Info: &c.x.info, Request: &c.req, Response: &c.resp,
-		Reservation: reserved, wake: s.wake, end: s.end,
+		Reservation: reserved, wake: s.wake, end: s.end, finish: s.finish,
 	})
 	if err == nil {
 		s.tap = tap
@@ -129,7 +137,8 @@ func (s *stream) run() *Error {
 	go s.copyUp(up, upEnded)
 	switch err := s.guarded(down, &c.down); {
 	case err == nil:
-		s.shortenClient(c.times.BodyIdle)
+		timer := s.part()
+		defer timer.Stop()
 	case err.said:
 		s.leave(err)
 	default:
@@ -187,7 +196,7 @@ func (s *stream) copy(d *direction, buf *buffer) *Error {
 		err := s.read(d, buf)
 		switch {
 		case err == nil || errors.Is(err, errWoken):
-		case errors.Is(err, io.EOF):
+		case errors.Is(err, io.EOF) || s.parted(d, err):
 			return s.passEnd(d)
 		default:
 			return streamError(d.srcSide, err)
@@ -267,18 +276,34 @@ func (s *stream) read(d *direction, buf *buffer) error {
 			return err
 		}
 		err := readLean(d.src, buf)
-		if !errors.Is(err, os.ErrDeadlineExceeded) || s.idle() {
+		if !errors.Is(err, os.ErrDeadlineExceeded) || s.idle(d) {
 			return err
 		}
 	}
 }
 
 // idle reports whether nothing has moved for too long.
-func (s *stream) idle() bool {
+func (s *stream) idle(d *direction) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	quiet := time.Since(time.Unix(0, s.moved.Load()))
-	return !s.woken && (s.ending || quiet >= s.c.times.StreamIdle*3/4)
+	return !s.woken && (s.ending || s.partingLocked(d) || quiet >= s.c.times.StreamIdle*3/4)
+}
+
+// parted reports whether a Read failed because the time to part is over, which is an
+// end in order.
+func (s *stream) parted(d *direction, err error) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.err == nil && errors.Is(err, os.ErrDeadlineExceeded) && s.partingLocked(d)
+}
+
+// partingLocked reports whether nobody waits for what d may still bring.
+func (s *stream) partingLocked(d *direction) bool {
+	if d.srcSide == audit.BlameClient {
+		return s.told
+	}
+	return s.last
 }
 
 // waitUpstream sets the deadline of the next Read of the API server, unless the
@@ -295,7 +320,11 @@ func (s *stream) waitUpstream() error {
 	if s.err != nil {
 		return s.err // of the other direction, and the tap has had its last words
 	}
-	reads.extend(s.c.times.StreamIdle)
+	if s.last {
+		reads.extend(partingTime)
+	} else {
+		reads.extend(s.c.times.StreamIdle)
+	}
 	return nil
 }
 
@@ -319,12 +348,43 @@ func (s *stream) end(cause *Error) {
 	}
 }
 
+// finish is Upgrade.Finish.
+func (s *stream) finish() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.over || s.last {
+		return
+	}
+	s.last = true
+	s.c.x.upstream.reads.extend(partingTime)
+}
+
 // waitClient sets the deadline of the next Read of the client.
 func (s *stream) waitClient() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.c.uplink.reads.extend(s.clientWait)
+	s.waitClientLocked()
 	return nil
+}
+
+func (s *stream) waitClientLocked() {
+	wait := s.c.times.StreamIdle
+	if !s.clientUntil.IsZero() {
+		wait = max(time.Until(s.clientUntil), 1)
+	}
+	s.c.uplink.reads.extend(wait)
+}
+
+// part is called when the API server has ended and the client was told. What the client
+// still says is passed on, as far as anybody takes it.
+func (s *stream) part() *time.Timer {
+	s.mu.Lock()
+	s.told = true
+	s.mu.Unlock()
+	s.shortenClient(partingTime)
+	return time.AfterFunc(partingTime+lingerTime, func() {
+		s.end(&Error{Blame: audit.BlameUpstream, Reason: "idle", Err: os.ErrDeadlineExceeded})
+	})
 }
 
 // shortenClient is called when nothing more will go to the client: told so, it has
@@ -333,8 +393,8 @@ func (s *stream) shortenClient(wait time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.ending = true
-	s.clientWait = min(s.clientWait, wait)
-	s.c.uplink.reads.extend(s.clientWait)
+	s.clientUntil = time.Now().Add(wait)
+	s.waitClientLocked()
 }
 
 // leave ends the stream behind last words, which a connection that is cut would

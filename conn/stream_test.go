@@ -120,7 +120,7 @@ func TestStreamHalfClose(t *testing.T) {
 		{"server-then-client-resets", "server finishes", "client resets", audit.BlameClient, "client-closed"},
 		{"client-resets", "client resets", "", audit.BlameClient, "client-closed"},
 		{"server-resets", "server resets", "", audit.BlameUpstream, "upstream-closed"},
-		{"server-then-client-waits", "server finishes", "client waits", audit.BlameClient, "idle"},
+		{"server-then-client-waits", "server finishes", "client waits", "", ""},
 		{"client-then-server-waits", "client finishes", "server waits", audit.BlameUpstream, "idle"},
 	}
 	for _, test := range tests {
@@ -175,14 +175,54 @@ func TestStreamClientLingersBehindEnd(t *testing.T) {
 		up := upgraded(s, c)
 		up.CloseWrite()
 		c.hearsEnd()
-		for range 3 {
-			after(40 * time.Second)
+		for range 4 {
+			after(partingTime / 5)
 			c.says("x")
 			up.hears("x")
 		}
-		after(time.Minute)
-		c.wantEnd("idle", audit.BlameClient)
+		c.wantServed()
+		after(partingTime / 4) // and to go on talking does not help
 		up.hearsEnd()
+		c.wantEnd("closed", "")
+		s.wantReasons("")
+	})
+}
+
+// Nor may one go on whose words the API server does not take any more.
+func TestStreamClientTalksBehindEnd(t *testing.T) {
+	conversation(t, func(s *site) {
+		c := s.connect()
+		up := upgraded(s, c)
+		up.CloseWrite()
+		c.hearsEnd()
+		for range 5 {
+			c.says(strings.Repeat("x", 25000))
+		}
+		after(partingTime + lingerTime)
+		c.wantEnd("idle", audit.BlameUpstream)
+	})
+}
+
+// An API server that has said how the session ended has only to end the stream.
+func TestStreamFinished(t *testing.T) {
+	conversation(t, func(s *site) {
+		tap := &speaker{}
+		s.speaks(tap)
+		c := s.connect()
+		up := upgraded(s, c)
+		tap.upgrade.Finish()
+		for range 3 {
+			after(partingTime / 2)
+			up.says("late output")
+			c.hears("late output")
+		}
+		c.wantServed()
+		after(partingTime)
+		c.hearsEnd()
+		c.CloseWrite()
+		c.wantEnd("closed", "")
+		tap.upgrade.Finish()
+		s.wantReasons("")
 	})
 }
 

@@ -17,8 +17,9 @@ type Upgrade struct {
 	// Reservation is what Admit returned, and the Tap's to release from now on.
 	Reservation Reservation
 
-	wake func()
-	end  func(*Error)
+	wake   func()
+	end    func(*Error)
+	finish func()
 }
 
 // Wake has the Tap's Insert called soon. It may be called by any goroutine, also
@@ -28,6 +29,11 @@ func (u *Upgrade) Wake() { u.wake() }
 // End ends the stream, with that as its cause. It may be called by any goroutine,
 // also when the stream has ended.
 func (u *Upgrade) End(cause *Error) { u.end(cause) }
+
+// Finish says that the session is over, and the API server has only to end the stream:
+// if it does not do so within a few seconds of silence, the stream ends as if it had.
+// It may be called by any goroutine, also when the stream has ended.
+func (u *Upgrade) Finish() { u.finish() }
 
 // Reservation is what a request holds that may become a stream: it is there before
 // the API server hears of the request, so that nothing can be missing when it agrees.

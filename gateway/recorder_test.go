@@ -115,6 +115,31 @@ func TestRecordExec(t *testing.T) {
 	}
 }
 
+// An API server that says how the command ended and then forgets the connection does
+// not keep the recording open.
+func TestRecordForgottenStream(t *testing.T) {
+	t.Parallel()
+	b := start(t, settings{"recordings": `{dir: rec, mode: strict}`})
+	b.api.on(strings.Split(execPath, "?")[0], func(w http.ResponseWriter, _ *http.Request) {
+		c, _, err := w.(http.Hijacker).Hijack()
+		if err != nil {
+			panic(err)
+		}
+		defer c.Close()
+		io.WriteString(c, commandAgreed+message(1, "marker-10\n")+message(3, `{"metadata":{},"status":"Success"}`))
+		io.Copy(io.Discard, c) // until the gateway ends it
+	})
+	n := b.open()
+	n.ask(execPath, websocketFields...)
+	if seen, err := io.ReadAll(n.r); err != nil || !strings.Contains(string(seen), "marker-10") {
+		t.Errorf("the client sees %q, %v, want the command's word and the end", seen, err)
+	}
+	n.Close()
+	if e := b.audit.one(t, "event", "session.ended"); e.text("reason") != "" || e.text("recording") != "recorded" {
+		t.Errorf("the session ended as %v, want in order", e)
+	}
+}
+
 // What can't be decoded is no session that strict mode lets begin, and one that
 // best-effort counts.
 func TestRecordUnreadableStream(t *testing.T) {

@@ -243,7 +243,10 @@ func write(rec *record.Recorder, e *session.Event) error {
 	return nil
 }
 
+// exited notes how the command ended. Nothing comes behind that but the end of the
+// stream, with which the recording is closed: it is not to wait for a peer that forgets.
 func (w *watched) exited(e *session.Event) {
+	w.upgrade.Finish()
 	if e.Code == session.CodeUnknown {
 		return
 	}
