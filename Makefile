@@ -37,8 +37,8 @@ player: ## fetch the asciinema player with npm, for sessions export --format htm
 		cp $$dir/package/dist/bundle/asciinema-player.min.js $$dir/package/dist/bundle/asciinema-player.css $$dir/package/LICENSE $$dir/package/package.json $(PLAYER)
 
 .PHONY: docs
-docs: manuals ## write docs/configuration.md anew, and the manual pages and completions to dist
-	$(GO) test ./config -run '^TestDocument$$' -update
+docs: manuals ## write docs/configuration.md and docs/metrics.md anew, and the manual pages and completions to dist
+	$(GO) test ./config ./metrics -run '^TestDocument$$' -update
 
 .PHONY: manuals
 manuals:

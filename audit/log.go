@@ -61,8 +61,9 @@ type Request struct {
 	BytesUp    int64
 	BytesDown  int64
 	Duration   time.Duration
-	AuditID    []byte // the API server's
-	Blame      string // one of the Blame constants, empty for an orderly end
+	Answered   time.Duration // from the head to the API server's; 0 if there was none. It is not written
+	AuditID    []byte        // the API server's
+	Blame      string        // one of the Blame constants, empty for an orderly end
 	Reason     string
 	Err        error
 	UserAgent  []byte

@@ -20,7 +20,8 @@ const maxInterim = 16
 // used again for the next.
 type exchange struct {
 	start    time.Time
-	id       []byte // aliases Conn.auditID
+	waited   time.Duration // from start to the head of a final response; 0 if there was none
+	id       []byte        // aliases Conn.auditID
 	info     audit.RequestInfo
 	up       body              // request body; owned by the uplink while that runs
 	downBody body              // response body
@@ -55,7 +56,7 @@ func (x *exchange) begin(c *Conn, n int) {
 	x.id = c.nextID()
 	x.info.Parse(c.req.Method, c.req.Target)
 	x.up.start(c.req.Framing)
-	x.upstream, x.status, x.err = nil, 0, nil
+	x.upstream, x.status, x.err, x.waited = nil, 0, nil, 0
 	x.kind = limit.Short
 	if x.longRunning(&c.req) {
 		x.kind = limit.Stream
@@ -352,6 +353,7 @@ func (c *Conn) readResponse() *Error {
 		case c.resp.Status >= 200 || c.resp.Status == 101:
 			c.down.skip(n)
 			c.x.answer = n
+			c.x.waited = time.Since(c.x.start)
 			c.x.auditID = append(c.x.auditID[:0], c.resp.Header.Get("Audit-Id")...) // the buffer is used on
 			return nil
 		default:
@@ -457,7 +459,7 @@ func (c *Conn) report() {
 	c.told = audit.Request{
 		Connection: c.caller.Connection, ID: x.id, Info: &x.info, Method: c.req.Method,
 		Status: x.status, Protocol: x.protocol.String(), BytesUp: x.bytes.up, BytesDown: x.bytes.down,
-		Duration: time.Since(x.start), AuditID: x.auditID, UserAgent: c.req.Header.Get("User-Agent"),
+		Duration: time.Since(x.start), Answered: x.waited, AuditID: x.auditID, UserAgent: c.req.Header.Get("User-Agent"),
 	}
 	if x.err != nil {
 		c.told.Blame, c.told.Reason, c.told.Err = x.err.Blame, x.err.Reason, x.err.Err

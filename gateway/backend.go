@@ -4,6 +4,7 @@ import (
 	"github.com/spliceway/spliceway/audit"
 	"github.com/spliceway/spliceway/conn"
 	"github.com/spliceway/spliceway/httpparse"
+	"github.com/spliceway/spliceway/metrics"
 )
 
 // backend is how one generation serves one cluster: the way there, and what is
@@ -35,11 +36,12 @@ func (g *Gateway) newBackend(gen *generation, u *upstream, extra bool) *backend 
 
 // done tells audit log and metrics of one request.
 func (b *backend) done(r *audit.Request) {
-	verb, longRunning := "", false
-	if r.Info != nil {
-		verb, longRunning = r.Info.Verb, r.Info.LongRunning()
+	ended := metrics.Request{Code: r.Status, Duration: r.Duration, Answered: r.Answered}
+	if i := r.Info; i != nil {
+		ended.Verb, ended.LongRunning = i.Verb, i.LongRunning()
+		ended.Group, ended.Resource, ended.Subresource = i.APIGroup, i.Resource, i.Subresource
 	}
-	b.metrics.RequestDone(verb, r.Status, longRunning, r.Duration)
+	b.metrics.RequestDone(&ended)
 	b.metrics.AddBytes(r.BytesUp, r.BytesDown)
 	b.countFault(r)
 	b.audit.Request(r)

@@ -14,6 +14,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -186,6 +187,32 @@ func (b *bed) wantNothingLeft() {
 	}
 	if n := len(g.tunnels.open); n != 0 {
 		b.t.Errorf("%d tunnels at the end, want none", n)
+	}
+	wantDocumented(b.t, g.metrics)
+}
+
+// wantDocumented looks for label values that the reference of metrics does not have.
+func wantDocumented(t *testing.T, m *metrics.Metrics) {
+	t.Helper()
+	documented := make(map[string]metrics.Label)
+	for _, f := range metrics.Families() {
+		for _, l := range f.Labels {
+			documented[f.Name+" "+l.Name] = l
+		}
+	}
+	families, err := m.Registry().Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		for _, metric := range f.GetMetric() {
+			for _, pair := range metric.GetLabel() {
+				l := documented[f.GetName()+" "+pair.GetName()]
+				if len(l.Values) > 0 && pair.GetValue() != "r" && !slices.Contains(l.Values, pair.GetValue()) {
+					t.Errorf("%s has %s=%q, which metrics/values.go does not list", f.GetName(), pair.GetName(), pair.GetValue())
+				}
+			}
+		}
 	}
 }
 

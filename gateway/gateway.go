@@ -82,6 +82,7 @@ func newGateway(cfg *config.Config, build metrics.Build, log zerolog.Logger, eve
 	}
 	g.metrics.WatchConnections(g.mux.Connections)
 	g.watchLimits()
+	g.metrics.WatchReady(func() bool { return len(g.problems()) == 0 })
 	return g, nil
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/spliceway/spliceway/authn"
 	"github.com/spliceway/spliceway/cluster"
 	"github.com/spliceway/spliceway/config"
+	"github.com/spliceway/spliceway/metrics"
 	"github.com/spliceway/spliceway/record"
 	"github.com/spliceway/spliceway/tlsmux"
 )
@@ -210,7 +211,7 @@ func (g *Gateway) openStore(gen, old *generation) (*store, error) {
 		}
 	}
 	s := &store{settings: settings, lines: lines}
-	settings.Report = g.recordingNotice
+	settings.Report, settings.Synced = g.recordingNotice, g.metrics.RecordingSynced
 	if lines {
 		settings.Lines = g.stdout.Lines()
 	}
@@ -218,10 +219,21 @@ func (g *Gateway) openStore(gen, old *generation) (*store, error) {
 	if s.Store, err = record.Open(settings); err != nil {
 		return nil, err
 	}
+	unwatch := g.metrics.WatchRecordings(s.stats)
 	s.close = func() {
+		unwatch()
 		if err := s.Store.Close(); err != nil {
 			g.log.Error().Err(err).Msg("recordings could not be ended; the next start ends them")
 		}
 	}
 	return s, nil
+}
+
+// stats says how the store is, for the metrics.
+func (s *store) stats() metrics.Recordings {
+	now := s.Store.Stats()
+	return metrics.Recordings{
+		Open: now.Open, Written: now.Written, Unsynced: now.Unsynced, Used: now.Used, Free: now.Free,
+		Quota: s.settings.Quota, MinFree: s.settings.MinFree,
+	}
 }

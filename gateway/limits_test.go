@@ -80,7 +80,7 @@ func TestLimitRequestRate(t *testing.T) {
 		t.Skip("this machine takes a second for each request")
 	}
 	b.wantMetric(`limit_refused_total{limit="request_rate"}`, float64(refused))
-	wantFields(t, b.audit.find(where("reason", "request-rate"))[0], "event", "request", "user", "ann@example.com", "blame", "gateway")
+	wantFields(t, b.audit.wait(t, refused, where("reason", "request-rate"))[0], "event", "request", "user", "ann@example.com", "blame", "gateway")
 	b.until("requests are allowed again", func() bool { return m.ask("/api/v1/pods").status == http.StatusOK })
 }
 

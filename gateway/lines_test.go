@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"bytes"
 	"encoding/json"
 	"slices"
 	"strings"
@@ -35,15 +36,18 @@ func newLines() *lines {
 	return l
 }
 
-// Write takes one line, as audit and zerolog write them.
+// Write takes lines, as audit and zerolog write them: one, or those of requests of
+// one moment.
 func (l *lines) Write(p []byte) (int, error) {
-	var e event
-	if err := json.Unmarshal(p, &e); err != nil {
-		e = event{"not JSON": string(p)}
-	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.all, l.raw = append(l.all, e), append(l.raw, string(p))
+	for line := range bytes.Lines(p) {
+		var e event
+		if err := json.Unmarshal(line, &e); err != nil {
+			e = event{"not JSON": string(line)}
+		}
+		l.all, l.raw = append(l.all, e), append(l.raw, string(line))
+	}
 	l.changed.Broadcast()
 	return len(p), nil
 }

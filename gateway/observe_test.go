@@ -104,16 +104,20 @@ func TestObserveMetrics(t *testing.T) {
 	stream.wantEcho("hello")
 	for series, want := range map[string]float64{
 		`build_info{commit="c1",go_version="` + runtime.Version() + `",version="v1"}`: 1,
-		`connections_active`:                                    2,
-		`tunnels_active`:                                        2,
-		`authentications_total{result="ok"}`:                    2,
-		`connections_total{phase="inner_tls",result="ok"}`:      2,
-		`requests_total{cluster="prod",code="200",verb="list"}`: 1,
-		`requests_total{cluster="prod",code="200",verb="get"}`:  1,
-		`requests_in_flight{cluster="prod"}`:                    1,
-		`streams_active{cluster="prod",protocol="spdy"}`:        1,
-		`upstream_connections{cluster="prod",state="active"}`:   1,
-		`upstream_connections{cluster="prod",state="idle"}`:     1,
+		`connections_active`:                 2,
+		`tunnels_active`:                     2,
+		`ready`:                              1,
+		`upstream_reachable{cluster="prod"}`: 1,
+		`upstream_response_seconds_count{cluster="prod"}`:                       2,
+		`signing_keys_max_age_seconds`:                                          24 * 60 * 60,
+		`authentications_total{result="ok"}`:                                    2,
+		`connections_total{phase="inner_tls",result="ok"}`:                      2,
+		`requests_total{cluster="prod",code="200",resource="pods",verb="list"}`: 1,
+		`requests_total{cluster="prod",code="200",resource="pods",verb="get"}`:  1,
+		`requests_in_flight{cluster="prod"}`:                                    1,
+		`streams_active{cluster="prod",protocol="spdy"}`:                        1,
+		`upstream_connections{cluster="prod",state="active"}`:                   1,
+		`upstream_connections{cluster="prod",state="idle"}`:                     1,
 	} {
 		b.wantMetric(series, want)
 	}

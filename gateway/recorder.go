@@ -58,6 +58,7 @@ func (r *recorder) records() bool {
 
 // recordingNotice logs what the store has to say.
 func (g *Gateway) recordingNotice(n record.Notice) {
+	g.metrics.RecordingNotice(string(n.Kind))
 	event := g.log.Warn()
 	switch n.Kind {
 	case record.NoticeFailed, record.NoticeFull, record.NoticeTruncated:

@@ -116,6 +116,7 @@ func (g *Gateway) gauge(ctx context.Context) {
 		for file := range gone {
 			g.metrics.CertificateGone(file)
 		}
+		g.metrics.SigningKeysMaxAge(gen.config.Authn.MaxStaleness)
 		if at := gen.keys.Fetched(); !at.IsZero() {
 			g.metrics.SigningKeysFetched(at)
 		}
@@ -141,10 +142,16 @@ func (g *Gateway) ready(listeners []net.Listener, admin net.Listener) {
 	event.Msg("serving")
 }
 
+// beginDrain says that the gateway is not ready any more.
+func (g *Gateway) beginDrain() {
+	g.draining.Store(true)
+	g.metrics.Draining()
+}
+
 // delay lets those who send connections find out that they should not, before
 // none are taken any more.
 func (g *Gateway) delay() {
-	g.draining.Store(true)
+	g.beginDrain()
 	if d := g.config().Drain.Delay; d > 0 {
 		g.log.Info().Stringer("delay", d).Msg("not ready any more; new connections are taken until drain.delay has passed")
 		time.Sleep(d)
@@ -154,7 +161,7 @@ func (g *Gateway) delay() {
 // drain ends all connections, with as much patience as is configured. cause is
 // the failure that makes it necessary, nil if somebody wants it so.
 func (g *Gateway) drain(cause error) {
-	g.draining.Store(true)
+	g.beginDrain()
 	g.reloading.Lock() // what is in force now is what it ends with
 	g.background = nil
 	g.reloading.Unlock()

@@ -62,6 +62,7 @@ func orNone(n int) int {
 func (u *upstream) dialed(took time.Duration, err error) {
 	if err == nil {
 		u.metrics.Dial("ok", took)
+		u.metrics.Reachable(true)
 		if u.dials.succeeded() {
 			u.log.Info().Msg("API server is reachable again")
 		}
@@ -73,7 +74,11 @@ func (u *upstream) dialed(took time.Duration, err error) {
 		result = dial.Reason
 	}
 	u.metrics.Dial(result, took)
-	if result != cluster.ReasonCanceled && u.dials.failed(err) {
+	if result == cluster.ReasonCanceled {
+		return
+	}
+	u.metrics.Reachable(false)
+	if u.dials.failed(err) {
 		u.log.Error().Err(err).Msg("API server is not reachable")
 	}
 }

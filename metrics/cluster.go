@@ -1,9 +1,8 @@
 package metrics
 
 import (
-	"strconv"
+	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -11,134 +10,82 @@ import (
 
 // clusterVecs are the metrics that carry a cluster label.
 type clusterVecs struct {
+	resources       *resources
 	requests        *counters
 	requestDuration *prometheus.HistogramVec
+	answerDuration  *prometheus.HistogramVec
 	inFlight        *gauges
 	bytes           *counters
+	reachable       *gauges
 	dials           *counters
 	dialDuration    *prometheus.HistogramVec
-	registry        *prometheus.Registry
 	retries         *counters
 	errors          *counters
 	aborted         *counters
 	streams         *counters
 	streamsActive   *gauges
 	queueWait       *prometheus.HistogramVec
+	registry        *prometheus.Registry
 }
 
-func newClusterVecs(f factory) *clusterVecs {
+func newClusterVecs(f *factory) *clusterVecs {
 	requestBuckets := []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60}
 	dialBuckets := []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}
+	resources := newResources()
+	listed := slices.Sorted(slices.Values(resources.names))
 	return &clusterVecs{
-		requests:        f.counters("requests_total", "Requests whose response is complete, by verb and HTTP status.", "cluster", "verb", "code"),
-		requestDuration: f.histograms("request_duration_seconds", "Time from the request head to the end of the response; not for long-running requests.", requestBuckets, "cluster", "verb"),
-		inFlight:        f.gauges("requests_in_flight", "Requests that are now being forwarded, streams included.", "cluster"),
-		bytes:           f.counters("forwarded_bytes_total", "Octets of heads and bodies forwarded; up is towards the API server.", "cluster", "direction"),
-		dials:           f.counters("upstream_dials_total", "Connections made to API servers, by result.", "cluster", "result"),
-		dialDuration:    f.histograms("upstream_dial_duration_seconds", "Time for TCP and TLS to an API server, successful or not.", dialBuckets, "cluster"),
+		resources: resources,
+		requests: f.counters("requests_total", "Requests that have ended, by verb, resource and HTTP status; the status is that which the client got.",
+			byCluster(), of("verb", verbs[:]...), of("resource", listed...), Label{Name: "code", Text: "a status code that HTTP has a name for, or `other`; `other` as well if none was sent"}),
+		requestDuration: f.histograms("request_duration_seconds", "Time from the request head to the end of the response; not for long-running requests.", requestBuckets, byCluster(), of("verb", verbs[:]...)),
+		answerDuration:  f.histograms("upstream_response_seconds", "Time from the request head to the head of the API server's response; not for long-running requests.", requestBuckets, byCluster()),
+		inFlight:        f.gauges("requests_in_flight", "Requests that are now being forwarded, streams included.", byCluster()),
+		bytes:           f.counters("forwarded_bytes_total", "Octets of heads and bodies forwarded; up is towards the API server.", byCluster(), of("direction", "up", "down")),
+		reachable:       f.gauges("upstream_reachable", "Whether the API server could be reached when it was last tried: 1 or 0.", byCluster()),
+		dials:           f.counters("upstream_dials_total", "Connections made to API servers, by result.", byCluster(), of("result", dialResults...)),
+		dialDuration:    f.histograms("upstream_dial_duration_seconds", "Time for TCP and TLS to an API server, successful or not.", dialBuckets, byCluster()),
+		retries:         f.counters("upstream_retries_total", "Requests repeated on another connection, by reason.", byCluster(), of("reason", retryReasons...)),
+		errors:          f.counters("upstream_errors_total", "Requests that failed because of the API server or the way to it, by reason.", byCluster(), of("reason", upstreamReasons...)),
+		aborted:         f.counters("requests_aborted_total", "Requests that ended before their response was complete, other than by a fault of the API server, by reason.", byCluster(), of("reason", abortReasons...)),
+		streams:         f.counters("streams_total", "Upgraded streams that ended, by protocol and what became of their recording.", byCluster(), of("protocol", protocols...), of("outcome", "recorded", "exempt", "failed")),
+		streamsActive:   f.gauges("streams_active", "Upgraded streams now open.", byCluster(), of("protocol", protocols...)),
 		registry:        f.registry,
-		retries:         f.counters("upstream_retries_total", "Requests repeated on another connection, by reason.", "cluster", "reason"),
-		errors:          f.counters("upstream_errors_total", "Requests that failed because of the API server or the way to it, by reason.", "cluster", "reason"),
-		aborted:         f.counters("requests_aborted_total", "Requests that ended before their response was complete, other than by a fault of the API server, by reason.", "cluster", "reason"),
-		streams:         f.counters("streams_total", "Upgraded streams that ended, by protocol and what became of their recording.", "cluster", "protocol", "outcome"),
-		streamsActive:   f.gauges("streams_active", "Upgraded streams now open.", "cluster", "protocol"),
-		queueWait:       f.histograms("upstream_queue_wait_seconds", "Time that requests and streams waited for a connection because the most were in use.", requestBuckets, "cluster", "kind"),
+		queueWait:       f.histograms("upstream_queue_wait_seconds", "Time that requests and streams waited for a connection because the most were in use.", requestBuckets, byCluster(), of("kind", kinds...)),
 	}
 }
-
-// verbs are the label values of verb. Those after proxy are of non-resource
-// requests.
-var verbs = [...]string{other, "get", "list", "watch", "create", "update", "patch", "delete", "deletecollection",
-	"proxy", "head", "post", "put", "options"}
-
-const (
-	minCode = 100
-	maxCode = 599
-)
 
 // Cluster counts what happens towards one cluster. It is made by Metrics.Cluster.
 type Cluster struct {
 	vecs *clusterVecs
 	name string
 
-	inFlight    prometheus.Gauge
-	bytesUp     prometheus.Counter
-	bytesDown   prometheus.Counter
-	dialSeconds prometheus.Observer
-	verbs       map[string]*verb // complete and read-only after newCluster
+	inFlight      prometheus.Gauge
+	bytesUp       prometheus.Counter
+	bytesDown     prometheus.Counter
+	reachable     prometheus.Gauge
+	dialSeconds   prometheus.Observer
+	answerSeconds prometheus.Observer
+	verbs         map[string]*verb // complete and read-only after newCluster
 
 	mu    sync.Mutex
 	pools map[*poolStats]struct{} // guarded by mu; nil until the first is watched
 }
 
-// verb has the children of one cluster and verb.
-type verb struct {
-	name    string
-	seconds atomic.Pointer[prometheus.Observer]                       // nil until used
-	codes   [maxCode - minCode + 2]atomic.Pointer[prometheus.Counter] // by code; the last is for other; nil until used
-}
-
 func newCluster(vecs *clusterVecs, name string) *Cluster {
 	name = vecs.inFlight.words.bound([]string{name})[0]
 	c := &Cluster{
-		vecs:        vecs,
-		name:        name,
-		inFlight:    vecs.inFlight.with(name),
-		bytesUp:     vecs.bytes.with(name, "up"),
-		bytesDown:   vecs.bytes.with(name, "down"),
-		dialSeconds: vecs.dialDuration.WithLabelValues(name),
-		verbs:       make(map[string]*verb, len(verbs)),
+		vecs:          vecs,
+		name:          name,
+		inFlight:      vecs.inFlight.with(name),
+		bytesUp:       vecs.bytes.with(name, "up"),
+		bytesDown:     vecs.bytes.with(name, "down"),
+		reachable:     vecs.reachable.with(name),
+		dialSeconds:   vecs.dialDuration.WithLabelValues(name),
+		answerSeconds: vecs.answerDuration.WithLabelValues(name),
+		verbs:         newVerbs(vecs.resources),
 	}
-	for _, v := range verbs {
-		c.verbs[v] = &verb{name: v}
-	}
+	c.reachable.Set(1) // until it is known better
 	return c
-}
-
-// RequestStarted counts a request as in flight until RequestDone.
-func (c *Cluster) RequestStarted() { c.inFlight.Inc() }
-
-// RequestDone counts a request whose response has ended, and ends what
-// RequestStarted began. code is the HTTP status sent to the client. The duration
-// of a long-running request is not observed.
-func (c *Cluster) RequestDone(verb string, code int, longRunning bool, d time.Duration) {
-	c.inFlight.Dec()
-	v := c.verbs[verb]
-	if v == nil {
-		v = c.verbs[other]
-	}
-	v.counter(c, code).Inc()
-	if !longRunning {
-		v.observer(c).Observe(d.Seconds())
-	}
-}
-
-// counter returns the counter of a code.
-func (v *verb) counter(c *Cluster, code int) prometheus.Counter {
-	at, label := code-minCode, ""
-	if code < minCode || code > maxCode {
-		at, label = maxCode-minCode+1, other
-	}
-	if known := v.codes[at].Load(); known != nil {
-		return *known
-	}
-	if label == "" {
-		label = strconv.Itoa(code)
-	}
-	// Not through the bounded words: these are bounded already.
-	counter := c.vecs.requests.vec.WithLabelValues(c.name, v.name, label)
-	v.codes[at].Store(&counter)
-	return counter
-}
-
-// observer returns the histogram of the verb.
-func (v *verb) observer(c *Cluster) prometheus.Observer {
-	if known := v.seconds.Load(); known != nil {
-		return *known
-	}
-	seconds := c.vecs.requestDuration.WithLabelValues(c.name, v.name)
-	v.seconds.Store(&seconds)
-	return seconds
 }
 
 // AddBytes counts octets forwarded, for a request at its end or for a stream as
@@ -155,6 +102,9 @@ func (c *Cluster) Dial(result string, d time.Duration) {
 	c.dialSeconds.Observe(d.Seconds())
 }
 
+// Reachable sets whether the API server could be reached when it was last tried.
+func (c *Cluster) Reachable(yes bool) { c.reachable.Set(boolean(yes)) }
+
 // WatchPool adds the open connections of a pool to a metric, until unwatch is
 // called. stats is asked at each scrape and must be quick. A cluster whose settings
 // were changed has two pools until the last stream of the old one has ended.
@@ -163,7 +113,6 @@ func (c *Cluster) WatchPool(stats func() (idle, active int)) (unwatch func()) {
 	defer c.mu.Unlock()
 	if c.pools == nil {
 		c.pools = make(map[*poolStats]struct{})
-		c.registerPools()
 	}
 	p := &poolStats{stats}
 	c.pools[p] = struct{}{}
@@ -177,27 +126,15 @@ func (c *Cluster) WatchPool(stats func() (idle, active int)) (unwatch func()) {
 // poolStats makes functions comparable.
 type poolStats struct{ ask func() (idle, active int) }
 
-func (c *Cluster) registerPools() {
-	gauge := func(state string, value func() float64) prometheus.Collector {
-		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Namespace: namespace, Name: "upstream_connections", Help: "Connections to API servers now open, by state.",
-			ConstLabels: prometheus.Labels{"cluster": c.name, "state": state},
-		}, value)
-	}
-	c.vecs.registry.MustRegister(
-		gauge("idle", func() float64 { idle, _ := c.poolSums(); return float64(idle) }),
-		gauge("active", func() float64 { _, active := c.poolSums(); return float64(active) }),
-	)
-}
-
-func (c *Cluster) poolSums() (idle, active int) {
+// poolSums returns nothing, rather than zeros, of a cluster that never had a pool.
+func (c *Cluster) poolSums() (idle, active int, any bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for p := range c.pools {
 		i, a := p.ask()
 		idle, active = idle+i, active+a
 	}
-	return idle, active
+	return idle, active, c.pools != nil
 }
 
 // WatchQueue makes the limit of connections in use, those who have one and those
@@ -210,11 +147,11 @@ func (c *Cluster) WatchQueue(most func() int, kinds []string, stats func(kind in
 			Namespace: namespace, Name: name, Help: help, ConstLabels: labels,
 		}, value))
 	}
-	gauge("upstream_limit", "Limit of connections in use to the API server.", prometheus.Labels{}, func() float64 { return float64(most()) })
+	gauge("upstream_limit", mostHelp, prometheus.Labels{}, func() float64 { return float64(most()) })
 	for i, kind := range kinds {
-		gauge("upstream_in_use", "Connections to API servers that requests or streams have or are getting.",
+		gauge("upstream_in_use", inUseHelp,
 			prometheus.Labels{"kind": kind}, func() float64 { n, _ := stats(i); return float64(n) })
-		gauge("upstream_queue_length", "Requests and streams that wait for a connection because the most are in use.",
+		gauge("upstream_queue_length", queueLengthHelp,
 			prometheus.Labels{"kind": kind}, func() float64 { _, n := stats(i); return float64(n) })
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -23,13 +24,17 @@ type Build struct {
 // Metrics counts what happens to the gateway. It is made by New.
 type Metrics struct {
 	registry *prometheus.Registry
+	families []Family
 
 	connections       *counters
+	acceptErrors      prometheus.Counter
 	tunnelsActive     prometheus.Gauge
 	authentications   *counters
 	refusals          *counters
 	limits            *counters
-	acceptErrors      prometheus.Counter
+	ready             atomic.Pointer[func() bool] // nil until watched
+	open              atomic.Pointer[func() int]  // connections; nil until watched
+	draining          prometheus.Gauge
 	reloads           *counters
 	configCurrent     prometheus.Gauge
 	configLoaded      prometheus.Gauge
@@ -37,6 +42,8 @@ type Metrics struct {
 	auditErrors       prometheus.Counter
 	certificateExpiry *gauges
 	keysAge           *age
+	keysMaxAge        prometheus.Gauge
+	recordings        *recordings
 	perCluster        *clusterVecs
 
 	mu       sync.RWMutex
@@ -46,32 +53,74 @@ type Metrics struct {
 // New returns metrics in a registry of their own, with those of the Go runtime and
 // of the process.
 func New(build Build) *Metrics {
-	f := factory{prometheus.NewPedanticRegistry()}
-	m := &Metrics{
-		registry:          f.registry,
-		connections:       f.counters("connections_total", "Client connections by the phase they reached and what came of it there.", "phase", "result"),
-		tunnelsActive:     f.gauge("tunnels_active", "Authenticated tunnels now open."),
-		authentications:   f.counters("authentications_total", "Tokens and proofs verified, by result.", "result"),
-		refusals:          f.counters("refusals_total", "Requests that the gateway answered itself with an error that is not the API server's, by reason.", "reason"),
-		limits:            f.counters("limit_refused_total", "Connections and requests turned away because a limit was reached, by limit; for connections, times that accepting had to wait.", "limit"),
-		acceptErrors:      f.counter("accept_errors_total", "Errors of accepting a connection that were waited out, as for want of file descriptors."),
-		reloads:           f.counters("reload_total", "Reloads of files that changed, by kind of file and result.", "file", "result"),
-		configCurrent:     f.gauge("config_last_reload_successful", "Whether the configuration is in force that was last to be loaded: 1, or 0 if it was refused."),
-		configLoaded:      f.gauge("config_last_reload_success_timestamp_seconds", "When the configuration in force was loaded, in seconds since 1970."),
-		panics:            f.counter("panics_total", "Panics caught; each ended one connection."),
-		auditErrors:       f.counter("audit_errors_total", "Audit events lost because they could not be written."),
-		certificateExpiry: f.gauges("certificate_expiry_timestamp_seconds", "When a certificate in use ends, in seconds since 1970.", "certificate"),
-		keysAge:           newAge(),
-		perCluster:        newClusterVecs(f),
-		clusters:          make(map[string]*Cluster),
-	}
+	f := &factory{registry: prometheus.NewPedanticRegistry()}
+	m := &Metrics{registry: f.registry, clusters: make(map[string]*Cluster)}
+	m.whole(f)
+	m.perCluster = newClusterVecs(f)
+	m.watchPools(f)
+	m.recordings = newRecordings(f)
+	m.upkeep(f)
+	info := f.gauges("build_info", "Always 1; the labels say which binary this is.",
+		Label{Name: "version", Text: "of the release"}, Label{Name: "commit", Text: "that it was built from"}, Label{Name: "go_version", Text: "of the compiler"})
+	info.with(build.Version, build.Commit, runtime.Version()).Set(1)
+	f.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	m.families = f.families
+	return m
+}
+
+// whole makes what is about the gateway as a whole, and the connections to it.
+func (m *Metrics) whole(f *factory) {
+	ready := f.describe(typeGauge, "ready", "Whether /readyz says so: 1 or 0.")
+	active := f.describe(typeGauge, "connections_active", "Client connections now open, in any phase.")
+	f.collect(&asked{gather: func(send func(*prometheus.Desc, prometheus.ValueType, float64, ...string)) {
+		if ask := m.ready.Load(); ask != nil {
+			send(ready, prometheus.GaugeValue, boolean((*ask)()))
+		}
+		if ask := m.open.Load(); ask != nil {
+			send(active, prometheus.GaugeValue, float64((*ask)()))
+		}
+	}}, ready, active)
+	m.draining = f.gauge("draining", "Whether the gateway is about to end, and takes no new connections: 1 or 0.")
+	m.connections = f.counters("connections_total", "Client connections by the phase they reached and what came of it there.", of("phase", phases...), of("result", results...))
+	m.acceptErrors = f.counter("accept_errors_total", "Errors of accepting a connection that were waited out, as for want of file descriptors.")
+	m.tunnelsActive = f.gauge("tunnels_active", "Authenticated tunnels now open.")
+	m.authentications = f.counters("authentications_total", "Tokens and proofs verified, by result.", of("result", authenticationResults...))
+	m.refusals = f.counters("refusals_total", "Requests that the gateway answered itself with an error that is not the API server's, by reason.", of("reason", refusalReasons...))
+	m.limits = f.counters("limit_refused_total", "Connections and requests turned away because a limit was reached, by limit; for connections, times that accepting had to wait.", of("limit", limits...))
+	f.describe(typeGauge, "limit", limitHelp, of("limit", limits...))
+	f.describe(typeGauge, "limit_in_use", limitInUseHelp, of("limit", limits...))
+}
+
+// upkeep makes what is about files, keys and faults of the gateway itself.
+func (m *Metrics) upkeep(f *factory) {
+	m.reloads = f.counters("reload_total", "Reloads of files that changed, by kind of file and result.", of("file", files...), of("result", "ok", "error"))
+	m.configCurrent = f.gauge("config_last_reload_successful", "Whether the configuration is in force that was last to be loaded: 1, or 0 if it was refused.")
+	m.configLoaded = f.gauge("config_last_reload_success_timestamp_seconds", "When the configuration in force was loaded, in seconds since 1970.")
+	m.certificateExpiry = f.gauges("certificate_expiry_timestamp_seconds", "When a certificate in use ends, in seconds since 1970.", Label{Name: "certificate", Text: "name of its file"})
+	m.keysAge = newAge(f, "signing_keys_age_seconds", "Time since the issuer's signing keys in use were fetched. Absent before they were.")
+	m.keysMaxAge = f.gauge("signing_keys_max_age_seconds", "Age at which signing keys are no longer used.")
+	m.panics = f.counter("panics_total", "Panics caught; each ended one connection.")
+	m.auditErrors = f.counter("audit_errors_total", "Audit events lost because they could not be written.")
 	m.configCurrent.Set(1)
 	m.configLoaded.SetToCurrentTime()
-	info := f.gauges("build_info", "Always 1; the labels say which binary this is.", "version", "commit", "go_version")
-	info.with(build.Version, build.Commit, runtime.Version()).Set(1)
-	f.registry.MustRegister(m.keysAge, collectors.NewGoCollector(),
-		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	return m
+}
+
+// watchPools makes the metric of the pools of all clusters.
+func (m *Metrics) watchPools(f *factory) {
+	desc := f.describe(typeGauge, "upstream_connections", "Connections to API servers now open, by state.", byCluster(), of("state", "idle", "active"))
+	f.collect(&asked{gather: func(send func(*prometheus.Desc, prometheus.ValueType, float64, ...string)) {
+		m.mu.RLock()
+		defer m.mu.RUnlock()
+		for _, c := range m.clusters {
+			if idle, active, any := c.poolSums(); any {
+				send(desc, prometheus.GaugeValue, float64(idle), c.name, "idle")
+				send(desc, prometheus.GaugeValue, float64(active), c.name, "active")
+			}
+		}
+	}}, desc)
+	f.describe(typeGauge, "upstream_limit", mostHelp, byCluster())
+	f.describe(typeGauge, "upstream_in_use", inUseHelp, byCluster(), of("kind", kinds...))
+	f.describe(typeGauge, "upstream_queue_length", queueLengthHelp, byCluster(), of("kind", kinds...))
 }
 
 // Registry returns the registry, for metrics of packages that bring their own.
@@ -87,12 +136,24 @@ func (m *Metrics) Handler() http.Handler {
 }
 
 // WatchConnections makes the number of client connections, tunnels and those that
-// are being opened, a metric. count is asked at each scrape. It is called once.
-func (m *Metrics) WatchConnections(count func() int) {
-	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Namespace: namespace, Name: "connections_active", Help: "Client connections now open, in any phase.",
-	}, func() float64 { return float64(count()) }))
-}
+// are being opened, a metric. count is asked at each scrape.
+func (m *Metrics) WatchConnections(count func() int) { m.open.Store(&count) }
+
+// WatchReady makes it a metric whether the gateway is ready, which is asked at each
+// scrape.
+func (m *Metrics) WatchReady(ready func() bool) { m.ready.Store(&ready) }
+
+// Draining says that the gateway is about to end.
+func (m *Metrics) Draining() { m.draining.Set(1) }
+
+// Texts of metrics that are made when somebody says what to ask.
+const (
+	limitHelp       = "Limits in force, 0 for none."
+	limitInUseHelp  = "What is in use of a limit now, by the source or user that has most where it is for each."
+	mostHelp        = "Limit of connections in use to the API server."
+	inUseHelp       = "Connections to API servers that requests or streams have or are getting."
+	queueLengthHelp = "Requests and streams that wait for a connection because the most are in use."
+)
 
 // WatchLimit makes a limit and what is in use of it metrics; of a limit for each
 // source or user, that is what the one has that has most. most is zero where there
@@ -101,10 +162,10 @@ func (m *Metrics) WatchLimit(limit string, most, inUse func() int) {
 	labels := prometheus.Labels{"limit": limit}
 	m.registry.MustRegister(
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Namespace: namespace, Name: "limit", Help: "Limits in force, 0 for none.", ConstLabels: labels,
+			Namespace: namespace, Name: "limit", Help: limitHelp, ConstLabels: labels,
 		}, func() float64 { return float64(most()) }),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Namespace: namespace, Name: "limit_in_use", Help: "What is in use of a limit now, by the source or user that has most where it is for each.", ConstLabels: labels,
+			Namespace: namespace, Name: "limit_in_use", Help: limitInUseHelp, ConstLabels: labels,
 		}, func() float64 { return float64(inUse()) }),
 	)
 }
@@ -170,6 +231,9 @@ func (m *Metrics) CertificateGone(certificate string) {
 // age counts from there. Before the first call there is no age.
 func (m *Metrics) SigningKeysFetched(at time.Time) { m.keysAge.since(at) }
 
+// SigningKeysMaxAge sets how old signing keys may be that are used.
+func (m *Metrics) SigningKeysMaxAge(d time.Duration) { m.keysMaxAge.Set(d.Seconds()) }
+
 // Cluster returns the handle of a configured cluster, the same one for each call
 // with the same name. Its gauges and counters begin at zero rather than absent.
 func (m *Metrics) Cluster(name string) *Cluster {
@@ -194,4 +258,12 @@ func result(err error) string {
 		return "error"
 	}
 	return "ok"
+}
+
+// boolean is a truth value as a gauge has it.
+func boolean(yes bool) float64 {
+	if yes {
+		return 1
+	}
+	return 0
 }

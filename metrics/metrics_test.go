@@ -29,7 +29,7 @@ func exercise(m *Metrics) {
 	c := m.Cluster("prod")
 	c.RequestStarted()
 	c.RequestStarted()
-	c.RequestDone("list", 200, false, 3*time.Millisecond)
+	c.RequestDone(&Request{Verb: "list", Resource: []byte("pods"), Code: 200, Duration: 3 * time.Millisecond, Answered: time.Millisecond})
 	c.AddBytes(10, 200)
 	c.Dial("ok", 2*time.Millisecond)
 	c.WatchPool(func() (idle, active int) { return 1, 0 })
@@ -39,9 +39,26 @@ func exercise(m *Metrics) {
 	c.StreamOpened("spdy")
 	c.StreamOpened("websocket")
 	c.StreamClosed("spdy", "recorded")
+	c.Reachable(false)
+	m.WatchReady(func() bool { return true })
+	m.Draining()
+	m.AcceptError()
+	m.WatchLimit("connections", func() int { return 10 }, func() int { return 1 })
+	m.LimitRefused("connections")
+	c.WatchQueue(func() int { return 9 }, []string{"request"}, func(int) (inUse, waiting int) { return 2, 1 })
+	c.QueueWait("request", time.Second)
+	m.SigningKeysMaxAge(time.Hour)
+	m.WatchRecordings(func() Recordings {
+		return Recordings{Open: 3, Written: 1000, Unsynced: 2 * time.Second, Used: 5000, Quota: 6000, Free: 7000, MinFree: 800}
+	})
+	m.RecordingSynced(time.Millisecond)
+	m.RecordingNotice("full")
 }
 
 const exercised = `
+# HELP spliceway_accept_errors_total Errors of accepting a connection that were waited out, as for want of file descriptors.
+# TYPE spliceway_accept_errors_total counter
+spliceway_accept_errors_total 1
 # HELP spliceway_audit_errors_total Audit events lost because they could not be written.
 # TYPE spliceway_audit_errors_total counter
 spliceway_audit_errors_total 1
@@ -57,6 +74,9 @@ spliceway_connections_active 1
 # HELP spliceway_connections_total Client connections by the phase they reached and what came of it there.
 # TYPE spliceway_connections_total counter
 spliceway_connections_total{phase="connect",result="refused"} 1
+# HELP spliceway_draining Whether the gateway is about to end, and takes no new connections: 1 or 0.
+# TYPE spliceway_draining gauge
+spliceway_draining 1
 # HELP spliceway_forwarded_bytes_total Octets of heads and bodies forwarded; up is towards the API server.
 # TYPE spliceway_forwarded_bytes_total counter
 spliceway_forwarded_bytes_total{cluster="prod",direction="down"} 200
@@ -64,6 +84,30 @@ spliceway_forwarded_bytes_total{cluster="prod",direction="up"} 10
 # HELP spliceway_panics_total Panics caught; each ended one connection.
 # TYPE spliceway_panics_total counter
 spliceway_panics_total 1
+# HELP spliceway_ready Whether /readyz says so: 1 or 0.
+# TYPE spliceway_ready gauge
+spliceway_ready 1
+# HELP spliceway_recording_store_free_bytes Space left in the file system of the store.
+# TYPE spliceway_recording_store_free_bytes gauge
+spliceway_recording_store_free_bytes 7000
+# HELP spliceway_recording_store_min_free_bytes Space left below which no session is recorded any more. Absent if there is none.
+# TYPE spliceway_recording_store_min_free_bytes gauge
+spliceway_recording_store_min_free_bytes 800
+# HELP spliceway_recording_store_quota_bytes Size of the store at which no session is recorded any more. Absent if there is none.
+# TYPE spliceway_recording_store_quota_bytes gauge
+spliceway_recording_store_quota_bytes 6000
+# HELP spliceway_recording_store_used_bytes Size of all files of the store of recordings.
+# TYPE spliceway_recording_store_used_bytes gauge
+spliceway_recording_store_used_bytes 5000
+# HELP spliceway_recording_unsynced_age_seconds Age of the oldest octet of a recording that is not on disk for sure; 0 if all are.
+# TYPE spliceway_recording_unsynced_age_seconds gauge
+spliceway_recording_unsynced_age_seconds 2
+# HELP spliceway_recording_written_bytes_total Octets of recordings that were written.
+# TYPE spliceway_recording_written_bytes_total counter
+spliceway_recording_written_bytes_total 1000
+# HELP spliceway_recordings_open Recordings that are being written.
+# TYPE spliceway_recordings_open gauge
+spliceway_recordings_open 3
 # HELP spliceway_refusals_total Requests that the gateway answered itself with an error that is not the API server's, by reason.
 # TYPE spliceway_refusals_total counter
 spliceway_refusals_total{reason="smuggling"} 1
@@ -77,9 +121,9 @@ spliceway_requests_aborted_total{cluster="prod",reason="client-closed"} 1
 # HELP spliceway_requests_in_flight Requests that are now being forwarded, streams included.
 # TYPE spliceway_requests_in_flight gauge
 spliceway_requests_in_flight{cluster="prod"} 1
-# HELP spliceway_requests_total Requests whose response is complete, by verb and HTTP status.
+# HELP spliceway_requests_total Requests that have ended, by verb, resource and HTTP status; the status is that which the client got.
 # TYPE spliceway_requests_total counter
-spliceway_requests_total{cluster="prod",code="200",verb="list"} 1
+spliceway_requests_total{cluster="prod",code="200",resource="pods",verb="list"} 1
 # HELP spliceway_streams_active Upgraded streams now open.
 # TYPE spliceway_streams_active gauge
 spliceway_streams_active{cluster="prod",protocol="spdy"} 0
@@ -100,6 +144,9 @@ spliceway_upstream_dials_total{cluster="prod",result="ok"} 1
 # HELP spliceway_upstream_errors_total Requests that failed because of the API server or the way to it, by reason.
 # TYPE spliceway_upstream_errors_total counter
 spliceway_upstream_errors_total{cluster="prod",reason="dial"} 1
+# HELP spliceway_upstream_reachable Whether the API server could be reached when it was last tried: 1 or 0.
+# TYPE spliceway_upstream_reachable gauge
+spliceway_upstream_reachable{cluster="prod"} 0
 # HELP spliceway_upstream_retries_total Requests repeated on another connection, by reason.
 # TYPE spliceway_upstream_retries_total counter
 spliceway_upstream_retries_total{cluster="prod",reason="closed"} 1
@@ -142,6 +189,8 @@ func TestHandlerServesAllFamilies(t *testing.T) {
 		`spliceway_build_info{commit="abc",go_version="go`, `version="v1.2.3"} 1`,
 		`spliceway_request_duration_seconds_count{cluster="prod",verb="list"} 1`,
 		`spliceway_upstream_dial_duration_seconds_count{cluster="prod"} 1`,
+		`spliceway_upstream_response_seconds_count{cluster="prod"} 1`,
+		`spliceway_recording_fsync_duration_seconds_count 1`,
 		"go_goroutines", "process_start_time_seconds",
 	} {
 		if !strings.Contains(body, want) {
@@ -153,10 +202,26 @@ func TestHandlerServesAllFamilies(t *testing.T) {
 	}
 }
 
+// ageOf returns the age of the signing keys.
+func ageOf(t *testing.T, m *Metrics) float64 {
+	t.Helper()
+	families, err := m.Registry().Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		if f.GetName() == "spliceway_signing_keys_age_seconds" {
+			return f.GetMetric()[0].GetGauge().GetValue()
+		}
+	}
+	t.Fatal("there is no age")
+	return 0
+}
+
 func TestSigningKeysAge(t *testing.T) {
 	m := New(Build{})
 	m.SigningKeysFetched(time.Now().Add(-time.Hour))
-	if got := testutil.ToFloat64(m.keysAge); got < 3600 || got > 3700 {
+	if got := ageOf(t, m); got < 3600 || got > 3700 {
 		t.Errorf("age = %v, want about 3600", got)
 	}
 }
@@ -165,7 +230,7 @@ func TestRequestDoneLongRunningIsNotObserved(t *testing.T) {
 	m := New(Build{})
 	c := m.Cluster("prod")
 	c.RequestStarted()
-	c.RequestDone("watch", 200, true, time.Hour)
+	c.RequestDone(&Request{Verb: "watch", Code: 200, LongRunning: true, Duration: time.Hour, Answered: time.Hour})
 	if n, err := testutil.GatherAndCount(m.Registry(), "spliceway_request_duration_seconds"); err != nil || n != 0 {
 		t.Errorf("%d histograms (%v), want none", n, err)
 	}
@@ -176,29 +241,56 @@ func TestRequestDoneLongRunningIsNotObserved(t *testing.T) {
 
 func TestRequestDoneBounds(t *testing.T) {
 	for _, row := range []struct {
-		verb            string
-		code            int
-		wantV, wantCode string
+		verb, group, resource, subresource string
+		code                               int
+		want                               string // code, resource, verb
 	}{
-		{"get", 100, "get", "100"},
-		{"get", 101, "get", "101"},
-		{"get", 599, "get", "599"},
-		{"get", 99, "get", "other"},
-		{"get", 600, "get", "other"},
-		{"get", 0, "get", "other"},
-		{"get", -1, "get", "other"},
-		{"", 200, "other", "200"},
-		{"GET", 200, "other", "200"},
-		{"\xff\xfe", 200, "other", "200"},
-		{"deletecollection", 200, "deletecollection", "200"},
+		{"get", "", "", "", 100, "100 none get"},
+		{"get", "", "", "", 101, "101 none get"},
+		{"get", "", "", "", 511, "511 none get"},
+		{"get", "", "", "", 599, "other none get"},
+		{"get", "", "", "", 99, "other none get"},
+		{"get", "", "", "", 0, "other none get"},
+		{"get", "", "", "", -1, "other none get"},
+		{"", "", "", "", 200, "200 none other"},
+		{"GET", "", "", "", 200, "200 none other"},
+		{"\xff\xfe", "", "\xff", "", 200, "200 other other"},
+		{"deletecollection", "", "pods", "", 200, "200 pods deletecollection"},
+		{"create", "", "pods", "exec", 101, "101 pods/exec create"},
+		{"get", "", "pods", "status", 200, "200 pods get"},
+		{"get", "", "secrets", "exec", 404, "404 secrets get"},
+		{"get", "apps", "deployments", "scale", 200, "200 deployments get"},
+		{"get", "", "deployments", "", 404, "404 other get"}, // a group that has none
+		{"get", "serving.example.com", "services", "", 200, "200 other get"},
+		{"get", "serving.example.com", "pods", "exec", 200, "200 other get"},
+		{"get", "", "none", "", 404, "404 other get"},
+		{"list", "events.k8s.io", "events", "", 200, "200 events list"},
+		{"list", "", "events", "", 200, "200 events list"},
 	} {
 		m := New(Build{})
-		m.Cluster("c").RequestDone(row.verb, row.code, false, time.Second)
-		want := fmt.Sprintf("# HELP spliceway_requests_total Requests whose response is complete, by verb and HTTP status.\n"+
-			"# TYPE spliceway_requests_total counter\nspliceway_requests_total{cluster=\"c\",code=%q,verb=%q} 1\n", row.wantCode, row.wantV)
+		m.Cluster("c").RequestDone(&Request{Verb: row.verb, Group: []byte(row.group), Resource: []byte(row.resource),
+			Subresource: []byte(row.subresource), Code: row.code, Duration: time.Second})
+		f := strings.Fields(row.want)
+		want := fmt.Sprintf("# HELP spliceway_requests_total Requests that have ended, by verb, resource and HTTP status; the status is that which the client got.\n"+
+			"# TYPE spliceway_requests_total counter\nspliceway_requests_total{cluster=\"c\",code=%q,resource=%q,verb=%q} 1\n", f[0], f[1], f[2])
 		if err := testutil.GatherAndCompare(m.Registry(), strings.NewReader(want), "spliceway_requests_total"); err != nil {
-			t.Errorf("RequestDone(%q, %d): %v", row.verb, row.code, err)
+			t.Errorf("RequestDone(%+v): %v", row, err)
 		}
+	}
+}
+
+// Whatever clients ask for, the series of a cluster stay as many as verbs, resources
+// and status codes allow, and those of no resource of Kubernetes don't add any.
+func TestRequestDoneInvented(t *testing.T) {
+	m := New(Build{})
+	c := m.Cluster("c")
+	for i := range 1000 {
+		name := []byte(fmt.Sprint("invented", i))
+		c.RequestDone(&Request{Verb: string(name), Group: name, Resource: name, Subresource: name, Code: 1000 + i})
+		c.RequestDone(&Request{Verb: "get", Resource: name, Code: 404})
+	}
+	if n, _ := testutil.GatherAndCount(m.Registry(), "spliceway_requests_total"); n != 2 {
+		t.Errorf("%d series, want 2", n)
 	}
 }
 
@@ -243,14 +335,14 @@ func TestConcurrentFirstUse(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 8 {
 		wg.Go(func() {
-			for code := 200; code < 300; code++ {
-				m.Cluster("prod").RequestDone("get", code, false, time.Millisecond)
+			for code := 400; code < 419; code++ {
+				m.Cluster("prod").RequestDone(&Request{Verb: "get", Code: code, Duration: time.Millisecond})
 			}
 		})
 	}
 	wg.Wait()
-	for code := 200; code < 300; code++ {
-		counter := m.Cluster("prod").verbs["get"].counter(m.Cluster("prod"), code)
+	for code := 400; code < 419; code++ {
+		counter := m.Cluster("prod").verbs["get"].counter(m.Cluster("prod"), placeNone, code)
 		if got := testutil.ToFloat64(counter); got != 8 {
 			t.Fatalf("code %d counted %v times, want 8", code, got)
 		}

@@ -18,40 +18,6 @@ const (
 	maxWordSize = 100 // octets
 )
 
-// factory makes and registers metrics. It panics when a name is taken, which is a
-// fault of this package that its tests would show.
-type factory struct{ registry *prometheus.Registry }
-
-func (f factory) counter(name, help string) prometheus.Counter {
-	c := prometheus.NewCounter(prometheus.CounterOpts{Namespace: namespace, Name: name, Help: help})
-	f.registry.MustRegister(c)
-	return c
-}
-
-func (f factory) gauge(name, help string) prometheus.Gauge {
-	g := prometheus.NewGauge(prometheus.GaugeOpts{Namespace: namespace, Name: name, Help: help})
-	f.registry.MustRegister(g)
-	return g
-}
-
-func (f factory) counters(name, help string, labels ...string) *counters {
-	v := prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: namespace, Name: name, Help: help}, labels)
-	f.registry.MustRegister(v)
-	return &counters{vec: v, words: newWords(labels)}
-}
-
-func (f factory) gauges(name, help string, labels ...string) *gauges {
-	v := prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: namespace, Name: name, Help: help}, labels)
-	f.registry.MustRegister(v)
-	return &gauges{vec: v, words: newWords(labels)}
-}
-
-func (f factory) histograms(name, help string, buckets []float64, labels ...string) *prometheus.HistogramVec {
-	v := prometheus.NewHistogramVec(prometheus.HistogramOpts{Namespace: namespace, Name: name, Help: help, Buckets: buckets}, labels)
-	f.registry.MustRegister(v)
-	return v
-}
-
 // counters are counters told apart by bounded label values.
 type counters struct {
 	vec   *prometheus.CounterVec
@@ -79,12 +45,10 @@ type words struct {
 	seen []map[string]struct{} // by label, nil for one without bounds; guarded by mu
 }
 
-func newWords(labels []string) *words {
+func newWords(labels []Label) *words {
 	w := &words{seen: make([]map[string]struct{}, len(labels))}
 	for i, label := range labels {
-		switch label {
-		case "cluster", "certificate", "version", "commit", "go_version": // bounded by the configuration
-		default:
+		if label.Text == "" { // else it is bounded by the configuration
 			w.seen[i] = make(map[string]struct{})
 		}
 	}
@@ -110,28 +74,21 @@ func (w *words) bound(values []string) []string {
 	return values
 }
 
-// age collects the seconds since a moment, and nothing before there is one.
+// age is the seconds since a moment, and nothing before there is one.
 type age struct {
-	desc *prometheus.Desc
-	at   atomic.Int64 // Unix nanoseconds; math.MinInt64 for none
+	at atomic.Int64 // Unix nanoseconds; math.MinInt64 for none
 }
 
-func newAge() *age {
-	a := &age{desc: prometheus.NewDesc(prometheus.BuildFQName(namespace, "", "signing_keys_age_seconds"),
-		"Time since the issuer's signing keys in use were fetched.", nil, nil)}
+func newAge(f *factory, name, help string) *age {
+	a := &age{}
 	a.at.Store(math.MinInt64)
+	desc := f.describe(typeGauge, name, help)
+	f.collect(&asked{gather: func(send func(*prometheus.Desc, prometheus.ValueType, float64, ...string)) {
+		if at := a.at.Load(); at != math.MinInt64 {
+			send(desc, prometheus.GaugeValue, time.Since(time.Unix(0, at)).Seconds())
+		}
+	}}, desc)
 	return a
 }
 
 func (a *age) since(at time.Time) { a.at.Store(at.UnixNano()) }
-
-// Describe implements prometheus.Collector.
-func (a *age) Describe(ch chan<- *prometheus.Desc) { ch <- a.desc }
-
-// Collect implements prometheus.Collector.
-func (a *age) Collect(ch chan<- prometheus.Metric) {
-	if at := a.at.Load(); at != math.MinInt64 {
-		seconds := time.Since(time.Unix(0, at)).Seconds()
-		ch <- prometheus.MustNewConstMetric(a.desc, prometheus.GaugeValue, seconds)
-	}
-}

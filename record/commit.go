@@ -66,7 +66,7 @@ func (r *Recorder) appendCast(p []byte) error {
 	if r.cast != nil {
 		_, err := r.cast.Write(p)
 		if err == nil && r.store.cfg.Sync == SyncAlways {
-			err = r.cast.Sync()
+			err = r.syncCast()
 		}
 		if err != nil {
 			r.cutBack()
@@ -82,8 +82,12 @@ func (r *Recorder) appendCast(p []byte) error {
 	if r.cast != nil {
 		r.store.used.Add(int64(len(p)))
 	}
-	if r.store.cfg.Sync == SyncAlways {
+	r.store.written.Add(int64(len(p)))
+	switch {
+	case r.store.cfg.Sync == SyncAlways:
 		r.synced.Store(r.offset + int64(len(p)))
+	case r.cast != nil && r.unsynced.Load() == 0:
+		r.unsynced.Store(r.store.cfg.now().UnixNano())
 	}
 	return nil
 }
@@ -260,7 +264,7 @@ func (r *Recorder) conclude() error {
 		}
 	}
 	if r.cast != nil {
-		if err := r.cast.Sync(); err != nil {
+		if err := r.syncCast(); err != nil {
 			return writeError(err)
 		}
 	}

@@ -65,6 +65,10 @@ type Config struct {
 	MaxAge  time.Duration
 	MaxSize int64
 
+	// Synced, if not nil, is told how long each fsync of a .cast took. It is
+	// called by any goroutine and must not wait for anything.
+	Synced func(took time.Duration)
+
 	// Report, if not nil, is told what an operator or auditor has to know. It
 	// is called by any goroutine, by Open too, must not wait for anything, and
 	// must not call the Recorder or the Store.

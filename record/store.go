@@ -21,8 +21,9 @@ type Store struct {
 	dir  *os.File            // kept open, so that no other directory gets its identity; nil without Dir
 	root os.FileInfo         // of dir
 
-	used atomic.Int64 // octets of all files
-	low  atomic.Bool  // less than MinFree is free
+	used    atomic.Int64 // octets of all files
+	written atomic.Int64 // octets of .cast files, by this Store
+	low     atomic.Bool  // less than MinFree is free
 
 	mu     sync.Mutex
 	open   map[*Recorder]struct{} // guarded by mu; those whose files are open
@@ -110,6 +111,33 @@ func (s *Store) publicKeys() []ed25519.PublicKey {
 // Used returns the size of all files of the store in octets, as of what this
 // process knows.
 func (s *Store) Used() int64 { return s.used.Load() }
+
+// Stats says how a store is, at one moment.
+type Stats struct {
+	Open     int           // recordings
+	Written  int64         // octets of .cast files, since Open
+	Unsynced time.Duration // since the oldest octet was written that is not on disk for sure; 0 if all are
+	Used     int64         // octets of all files
+	Free     int64         // octets of the file system; 0 without Dir, or if it can't be known
+}
+
+// Stats returns how the store is now.
+func (s *Store) Stats() Stats {
+	list := s.recorders()
+	stats := Stats{Open: len(list), Written: s.written.Load(), Used: s.used.Load()}
+	now := s.cfg.now()
+	for _, r := range list {
+		if since := r.unsynced.Load(); since != 0 {
+			stats.Unsynced = max(stats.Unsynced, now.Sub(time.Unix(0, since)))
+		}
+	}
+	if s.dir != nil {
+		if free, err := s.cfg.free(s.cfg.Dir); err == nil {
+			stats.Free = free
+		}
+	}
+	return stats
+}
 
 // Room returns nil if a session can be recorded now, and otherwise what Start
 // would return.

@@ -100,16 +100,33 @@ func (r *Recorder) onDisk(offset int64) error {
 	if offset <= r.synced.Load() {
 		return nil
 	}
+	behind := r.store.cfg.now().UnixNano() // what is written from here on may be behind offset
 	if r.synced.Load() == 0 {
 		if err := r.startOnDisk(); err != nil {
 			return err
 		}
 	}
-	if err := r.cast.Sync(); err != nil {
+	if err := r.syncCast(); err != nil {
 		return writeError(err)
 	}
 	r.synced.Store(offset)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.offset <= offset {
+		behind = 0
+	}
+	r.unsynced.Store(behind)
 	return nil
+}
+
+// syncCast brings the .cast to disk, and tells how long it took.
+func (r *Recorder) syncCast() error {
+	start := time.Now()
+	err := r.cast.Sync()
+	if r.store.cfg.Synced != nil {
+		r.store.cfg.Synced(time.Since(start))
+	}
+	return err
 }
 
 // sign writes a checkpoint of what is on disk.
