@@ -1,7 +1,6 @@
 package cluster
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"fmt"
@@ -87,22 +86,17 @@ func (c *Cluster) Authorization() []byte {
 	return c.authorization.Get()
 }
 
-// Refresh looks at the token's file now, as after a 401. changed reports that
-// Authorization returns another line than before. With an error the line is what
-// it was.
+// Refresh looks at the token's file now, as after a 401. changed reports that this
+// call is the one that has read it anew. With an error the line is what it was.
 //
-// When several requests got a 401 for the same token, the first to call Refresh
-// is told of the change and the others are not: what decides about a retry is
-// whether Authorization differs from the line that was sent.
+// Of several calls, and of Run, one is told of a change and the others are not:
+// what decides about a retry is whether Authorization differs from the line that
+// was sent.
 func (c *Cluster) Refresh() (changed bool, err error) {
 	if c.authorization == nil {
 		return false, nil
 	}
-	before := c.authorization.Get()
-	if _, err := c.authorization.Check(); err != nil {
-		return false, err
-	}
-	return !bytes.Equal(before, c.authorization.Get()), nil
+	return c.authorization.Check()
 }
 
 // Kinds of files, as Run reports them.

@@ -370,7 +370,7 @@ func TestRefresh(t *testing.T) {
 	writeFile(t, file, "two")
 	expect(true, false, "two")
 	writeFile(t, file, "two\n") // another file, the same token
-	expect(false, false, "two")
+	expect(true, false, "two")
 	writeFile(t, file, "three\nfour")
 	expect(false, true, "two")
 	if err := os.Remove(file); err != nil {
