@@ -47,6 +47,30 @@ func TestQuota(t *testing.T) {
 	}
 }
 
+// Two processes have one folder during an upgrade. What each writes counts for the
+// quota of both, from the next time that it is counted.
+func TestQuotaOfTwoStores(t *testing.T) {
+	dir := t.TempDir()
+	quota := func(cfg *Config) { cfg.Quota = 12000 }
+	first, second := openStore(t, dir, quota), openStore(t, dir, quota)
+	r := first.start(alice())
+	must(t, r.Output(0, plainFrame(5000)))
+	if used := second.Used(); used != 0 {
+		t.Errorf("Used() = %d before it is counted", used)
+	}
+	second.retain()
+	if used := second.Used(); used < 5000 {
+		t.Errorf("Used() = %d, want what the other store has written", used)
+	}
+	other := second.start(alice())
+	if err := other.Output(0, plainFrame(7000)); !errors.Is(err, ErrQuota) {
+		t.Errorf("Output: %v, want ErrQuota", err)
+	}
+	other.Close(End{})
+	must(t, r.Output(0, []byte("b")))
+	must(t, r.Close(End{}))
+}
+
 func TestFreeSpaceFloor(t *testing.T) {
 	var free atomic.Int64
 	free.Store(2000)
