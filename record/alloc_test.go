@@ -4,6 +4,7 @@ package record
 
 import (
 	"fmt"
+	"runtime"
 	"testing"
 )
 
@@ -27,4 +28,36 @@ func TestOutputDoesNotAllocate(t *testing.T) {
 			})
 		}
 	}
+}
+
+// TestSilentRecorderHoldsLittle has many recorders write much, and holds them to what
+// they have of the heap when they are silent again: 12 KiB each, most of it the lists of
+// their seals.
+func TestSilentRecorderHoldsLittle(t *testing.T) {
+	const recorders, most = 100, 16 << 10
+	s := openStore(t, t.TempDir(), nil)
+	p := binaryFrame(32 << 10)
+	heap := func() uint64 {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.GC() // a pool gives its memory back at the second
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	before := heap()
+	all := make([]*Recorder, recorders)
+	for i := range all {
+		all[i] = s.start(alice())
+		for range 4 {
+			if err := all[i].Output(0, p); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	each := (heap() - before) / recorders
+	if each > most {
+		t.Errorf("%d octets of heap for a silent recorder, want at most %d", each, most)
+	}
+	t.Logf("%d octets of heap each", each)
+	runtime.KeepAlive(all)
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"strconv"
+	"sync"
 	"time"
 )
 
@@ -54,10 +55,15 @@ func (s stream) String() string {
 // maxEvent is from how many octets of text on an event takes no more.
 const maxEvent = 64 << 10
 
+// rooms are for the lines of all recordings: most have nothing to write at any one
+// time.
+var rooms = sync.Pool{New: func() any { return new([]byte) }}
+
 // An encoder makes lines of asciicast in buf. Outputs of the same stream that
 // follow one another go into one event until closeEvent is called.
 type encoder struct {
 	buf     []byte
+	room    *[]byte // what buf is in, of rooms; nil if of its own
 	format  Format
 	newline escape // of LF
 
@@ -224,6 +230,10 @@ func (e *encoder) begin(at time.Duration, code byte) {
 		shown -= e.last
 	}
 	e.last = now
+	if e.buf == nil {
+		e.room = rooms.Get().(*[]byte)
+		e.buf = (*e.room)[:0]
+	}
 	e.buf = append(e.buf, '[')
 	e.buf = appendSeconds(e.buf, shown)
 	e.buf = append(e.buf, ',', '"', code, '"', ',', '"')
@@ -240,21 +250,27 @@ func (e *encoder) closeEvent() {
 
 // taken says that all of buf was written.
 func (e *encoder) taken() {
-	const keep = 256 << 10
 	e.committed, e.settled, e.kept = e.last, e.announced, e.noted
-	if cap(e.buf) > keep {
-		e.buf = nil
-	}
-	e.buf = e.buf[:0]
+	e.release()
 }
 
 // drop forgets what is in buf, which could not be written. What was carried before
 // it, and noted, stays.
 func (e *encoder) drop() {
-	e.buf = e.buf[:0]
+	e.release()
 	e.open = false
 	e.last, e.announced = e.committed, e.settled
 	e.carried, e.noted = e.kept, e.kept
+}
+
+// release gives the memory of buf back, and what is in it with it.
+func (e *encoder) release() {
+	const most = 256 << 10 // octets that are worth to be kept
+	if e.room != nil && cap(e.buf) <= most {
+		*e.room = e.buf
+		rooms.Put(e.room)
+	}
+	e.buf, e.room = nil, nil
 }
 
 // appendSeconds appends microseconds as seconds, with one to six decimals.
