@@ -46,6 +46,10 @@ manuals:
 
 PACK      = cd deploy/pack && $(GO) run . -root ../.. -dist ../../dist -version '$(VERSION)' -epoch $(EPOCH) -author '$(AUTHOR)'
 
+.PHONY: chart
+chart: ## write the chart's schema of config and its README anew, and test it
+	cd deploy/helm && $(GO) test -run '^Test(ConfigSchema|Readme)$$' . -update && $(GO) test .
+
 .PHONY: binaries
 binaries: manuals ## static binaries for amd64 and arm64, with manual pages, licences and bills of materials, in dist
 	for arch in amd64 arm64; do \

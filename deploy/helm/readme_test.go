@@ -32,7 +32,7 @@ func TestReadme(t *testing.T) {
 		return
 	}
 	if !*update {
-		t.Fatalf("the table of %s is not that of values.yaml: go test -run TestReadme . -update", file)
+		t.Fatalf("the table of %s is not that of values.yaml: make chart", file)
 	}
 	if err := os.WriteFile(file, []byte(want), 0o644); err != nil {
 		t.Fatal(err)
