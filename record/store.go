@@ -159,6 +159,10 @@ func (s *Store) Room() error {
 	return nil
 }
 
+// FreeSpace returns how many octets the file system of dir has left for this user,
+// which is what Config.MinFree is compared with.
+func FreeSpace(dir string) (int64, error) { return freeSpace(dir) }
+
 // measure finds out whether the file system has room.
 func (s *Store) measure() {
 	if s.dir == nil || s.cfg.MinFree == 0 {

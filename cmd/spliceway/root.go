@@ -27,7 +27,7 @@ that user towards the API server and forwards everything else as it came.`,
 		RunE: func(command *cobra.Command, _ []string) error { return command.Help() },
 	}
 	root.SetHelpCommand(newHelp())
-	root.AddCommand(newServe(), newCheck(), newConnect(), newIssuer(), newAuthority(), newSessions(), newStatus(), newVersion())
+	root.AddCommand(newServe(), newCheck(), newDoctor(), newConnect(), newIssuer(), newAuthority(), newSessions(), newStatus(), newVersion())
 	root.AddCommand(generators()...)
 	for _, command := range root.Commands() {
 		markFailures(command)
