@@ -24,9 +24,9 @@
 // it and the caller has to end the session; under [BestEffort] the calls return
 // nil and count what is lost, which the metadata then tells.
 //
-// Each recording has a lock and buffers of its own; a call waits for no disk
-// but that of its own write. Fsync happens in goroutines of the store and, with
-// SyncAlways, in the calls.
+// Each recording has a lock of its own and, while it writes, a buffer; a call
+// waits for no disk but that of its own write. Fsync happens in goroutines of
+// the store and, with SyncAlways, in the calls.
 //
 // # What is in the file
 //
