@@ -242,3 +242,26 @@ func TestRules(t *testing.T) {
 		wantEqual(t, assignment, strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
 }
+
+// The notes say what to do next, and what is dangerous.
+func TestNotes(t *testing.T) {
+	for file, want := range map[string][]string{
+		"minimal.yaml":  {`get secret gw-spliceway-authority -o jsonpath='{.data.tls\.crt}'`, "yet to be added to tls.names", "NOT recorded", "may impersonate no group"},
+		"full.yaml":     {`get secret gw-spliceway-tls -o jsonpath='{.data.ca\.crt}'`, "--gateway gateway.example.com:443 ", "go on for 12h at most"},
+		"lines.yaml":    {"signed the certificate in the secret gateway-tls"},
+		"existing.yaml": {"get secret company-authority", "may impersonate ANY group"},
+		"scratch.yaml":  {"LOST with their pod", "may impersonate no group"},
+	} {
+		notes := makeAll(t, fileValues(t, filepath.Join("testdata", file))).notes
+		for _, text := range want {
+			if !strings.Contains(notes, text) {
+				t.Errorf("%s: the notes lack %q:\n%s", file, text, notes)
+			}
+		}
+		for _, warning := range []string{"NOT recorded", "ANY group", "LOST with", "no group"} {
+			if strings.Contains(notes, warning) && !slices.ContainsFunc(want, func(w string) bool { return strings.Contains(w, warning) }) {
+				t.Errorf("%s: the notes warn of %q:\n%s", file, warning, notes)
+			}
+		}
+	}
+}
