@@ -85,6 +85,9 @@ func newCluster(vecs *clusterVecs, name string) *Cluster {
 		verbs:         newVerbs(vecs.resources),
 	}
 	c.reachable.Set(1) // until it is known better
+	for _, protocol := range protocols {
+		vecs.streams.with(name, protocol, "failed") // at zero: the first one is to be an increase
+	}
 	return c
 }
 

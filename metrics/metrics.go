@@ -87,6 +87,9 @@ func (m *Metrics) whole(f *factory) {
 	m.authentications = f.counters("authentications_total", "Tokens and proofs verified, by result.", of("result", authenticationResults...))
 	m.refusals = f.counters("refusals_total", "Requests that the gateway answered itself with an error that is not the API server's, by reason.", of("reason", refusalReasons...))
 	m.limits = f.counters("limit_refused_total", "Connections and requests turned away because a limit was reached, by limit; for connections, times that accepting had to wait.", of("limit", limits...))
+	for _, limit := range limits {
+		m.limits.with(limit) // at zero: the first one is to be an increase
+	}
 	f.describe(typeGauge, "limit", limitHelp, of("limit", limits...))
 	f.describe(typeGauge, "limit_in_use", limitInUseHelp, of("limit", limits...))
 }
@@ -94,6 +97,9 @@ func (m *Metrics) whole(f *factory) {
 // upkeep makes what is about files, keys and faults of the gateway itself.
 func (m *Metrics) upkeep(f *factory) {
 	m.reloads = f.counters("reload_total", "Reloads of files that changed, by kind of file and result.", of("file", files...), of("result", "ok", "error"))
+	for _, file := range files {
+		m.reloads.with(file, "error")
+	}
 	m.configCurrent = f.gauge("config_last_reload_successful", "Whether the configuration is in force that was last to be loaded: 1, or 0 if it was refused.")
 	m.configLoaded = f.gauge("config_last_reload_success_timestamp_seconds", "When the configuration in force was loaded, in seconds since 1970.")
 	m.certificateExpiry = f.gauges("certificate_expiry_timestamp_seconds", "When a certificate in use ends, in seconds since 1970.", Label{Name: "certificate", Text: "name of its file"})

@@ -115,6 +115,10 @@ spliceway_refusals_total{reason="smuggling"} 1
 # TYPE spliceway_reload_total counter
 spliceway_reload_total{file="certificate",result="error"} 1
 spliceway_reload_total{file="certificate",result="ok"} 1
+spliceway_reload_total{file="configuration",result="error"} 0
+spliceway_reload_total{file="signing-keys",result="error"} 0
+spliceway_reload_total{file="token",result="error"} 0
+spliceway_reload_total{file="upstream-tls",result="error"} 0
 # HELP spliceway_requests_aborted_total Requests that ended before their response was complete, other than by a fault of the API server, by reason.
 # TYPE spliceway_requests_aborted_total counter
 spliceway_requests_aborted_total{cluster="prod",reason="client-closed"} 1
@@ -130,6 +134,8 @@ spliceway_streams_active{cluster="prod",protocol="spdy"} 0
 spliceway_streams_active{cluster="prod",protocol="websocket"} 1
 # HELP spliceway_streams_total Upgraded streams that ended, by protocol and what became of their recording.
 # TYPE spliceway_streams_total counter
+spliceway_streams_total{cluster="prod",outcome="failed",protocol="spdy"} 0
+spliceway_streams_total{cluster="prod",outcome="failed",protocol="websocket"} 0
 spliceway_streams_total{cluster="prod",outcome="recorded",protocol="spdy"} 1
 # HELP spliceway_tunnels_active Authenticated tunnels now open.
 # TYPE spliceway_tunnels_active gauge

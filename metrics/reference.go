@@ -31,8 +31,8 @@ func Families() []Family { return New(Build{}).families }
 const document = `# Metrics
 
 ` + "`/metrics` on `metrics.listen`" + ` has these, beside those of the Go runtime (` + "`go_*`" + `) and of the process
-(` + "`process_*`" + `). Gauges and counters that no event has touched yet are absent, unless they have no labels or only
-` + "`cluster`" + `. This page is made from the code by ` + "`make docs`" + `.
+(` + "`process_*`" + `). What no event has touched yet is absent, but for metrics without labels or with only
+` + "`cluster`" + `, and for what alerts ask about, which begins at zero. This page is made from the code by ` + "`make docs`" + `.
 
 The number of series is bounded whatever clients send. ` + "`resource`" + ` is taken from a list of the resources that
 Kubernetes has itself, and of the subresources that sessions use; all others are ` + "`other`" + `. A list that grows with

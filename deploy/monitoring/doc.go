@@ -1,0 +1,5 @@
+// Package monitoring has no code: it is for the tests of the alert rules and of the
+// dashboard beside it, which parse every expression as Prometheus does and look for
+// names of metrics, labels and label values that the gateway does not have. It is a
+// module of its own so that no other part depends on Prometheus.
+package monitoring
