@@ -246,9 +246,9 @@ func TestRules(t *testing.T) {
 // The notes say what to do next, and what is dangerous.
 func TestNotes(t *testing.T) {
 	for file, want := range map[string][]string{
-		"minimal.yaml":  {`get secret gw-spliceway-authority -o jsonpath='{.data.tls\.crt}'`, "yet to be added to tls.names", "NOT recorded", "may impersonate no group"},
+		"minimal.yaml":  {`get secret gw-spliceway-authority -o jsonpath='{.data.tls\.crt}'`, "gateway-ca.crt\n\nand reach it", "yet to be added to tls.names.\n\nThen", "NOT recorded", "may impersonate no group"},
 		"full.yaml":     {`get secret gw-spliceway-tls -o jsonpath='{.data.ca\.crt}'`, "--gateway gateway.example.com:443 ", "go on for 12h at most"},
-		"lines.yaml":    {"signed the certificate in the secret gateway-tls"},
+		"lines.yaml":    {"gw-spliceway\n\nClients verify it", "in the secret gateway-tls, here gateway-ca.crt,\nand reach it"},
 		"existing.yaml": {"get secret company-authority", "may impersonate ANY group"},
 		"scratch.yaml":  {"LOST with their pod", "may impersonate no group"},
 	} {
