@@ -127,6 +127,7 @@ func TestRecordingDiskFull(t *testing.T) {
 		}
 		d.wantTold(t, sessions)
 		waitForEvent(t, d.stack, "session.ended", "recording", "failed")
+		d.wantNotReady(t)
 		d.wantImpossible(t)
 		wantContains(t, "log of the gateway", d.stack.Gateway.Log(), "no space left on device")
 
@@ -175,6 +176,7 @@ func TestRecordingReadOnly(t *testing.T) {
 			t.Fatal(err)
 		}
 		d.wantImpossible(t)
+		d.wantNotReady(t)
 	})
 }
 

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"errors"
 	"net/http"
 
 	"github.com/rs/zerolog"
@@ -75,7 +76,7 @@ func (r *recorder) ready() error {
 	if r.store == nil {
 		return nil
 	}
-	return r.store.Room()
+	return r.store.Ready()
 }
 
 // subject is what the policy tells sessions apart by.
@@ -145,6 +146,9 @@ func (r *recorder) tap(u *conn.Upgrade, counts *metrics.Cluster) (conn.Tap, erro
 	} else {
 		decision = r.policy.Decide(subject(u.Caller.Connection, info.Namespace))
 	}
+	if unknown == nil && held == nil && info.Recorded() && decision.Mode == record.Strict {
+		unknown = errUnexpected
+	}
 	s := newStream(r, u, info, decision, counts)
 	switch {
 	case !decision.Record() || info.Kind == session.KindApplication:
@@ -161,6 +165,10 @@ func (r *recorder) tap(u *conn.Upgrade, counts *metrics.Cluster) (conn.Tap, erro
 	s.settle(record.OutcomeFailed)
 	return nil, refusedStream(unknown)
 }
+
+// errUnexpected is of a session that the request did not look like: nothing was opened
+// for it before its command could run, and to open it now could fail too late.
+var errUnexpected = errors.New("the API server agreed to another session than the request asks for")
 
 // refusedStream is the refusal of a stream that can't be decoded.
 func refusedStream(err error) *conn.Error {

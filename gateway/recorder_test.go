@@ -115,6 +115,41 @@ func TestRecordExec(t *testing.T) {
 	}
 }
 
+// A command that the API server runs where none was asked for has no recording that was
+// open before it: strict mode refuses it, though there would be room for one.
+func TestRecordUnexpectedSession(t *testing.T) {
+	const path = "/api/v1/namespaces/shop/pods/web-1/portforward"
+	for mode, want := range map[string]int{"strict": http.StatusForbidden, "best-effort": http.StatusSwitchingProtocols} {
+		t.Run(mode, func(t *testing.T) {
+			b := start(t, settings{"recordings": `{dir: rec, mode: ` + mode + `}`})
+			b.api.on(path, func(w http.ResponseWriter, _ *http.Request) {
+				c, _, err := w.(http.Hijacker).Hijack()
+				if err != nil {
+					panic(err)
+				}
+				io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: SPDY/3.1\r\n"+
+					"X-Stream-Protocol-Version: v4.channel.k8s.io\r\n\r\n")
+				c.Close()
+			})
+			n := b.open()
+			a := n.ask(path, "Connection: Upgrade", "Upgrade: SPDY/3.1",
+				"X-Stream-Protocol-Version: v4.channel.k8s.io", "X-Stream-Protocol-Version: portforward.k8s.io")
+			n.Close()
+			if a.status != want {
+				t.Errorf("the stream = %d %q, want %d", a.status, a.body, want)
+			}
+			if mode == "strict" {
+				b.audit.one(t, "event", "connection.closed") // and counted before that
+				b.wantMetric(`refusals_total{reason="unrecordable"}`, 1)
+				return
+			}
+			if e := b.audit.one(t, "event", "session.ended"); e.text("recording") != "recorded" {
+				t.Errorf("the session ended as %v, want it recorded", e)
+			}
+		})
+	}
+}
+
 // An API server that says how the command ended and then forgets the connection does
 // not keep the recording open.
 func TestRecordForgottenStream(t *testing.T) {

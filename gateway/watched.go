@@ -72,7 +72,7 @@ func (w *watched) openRecording(held *reservation) error {
 		return nil
 	}
 	var err error
-	if held == nil { // no request was expected to become this
+	if held == nil { // best-effort: it could not be opened before, or was not expected
 		f := facts(w.upgrade.Caller.Connection, w.upgrade.ID, w.upgrade.Info.Path, w.info, w.decision)
 		if held, err = w.recorder.reserve(f, w.info, w.decision); err != nil {
 			return err

@@ -50,6 +50,9 @@ func (r *Recorder) append() error {
 	if err := r.appendCast(p); err != nil {
 		return writeError(err)
 	}
+	if r.store.dir == nil {
+		r.store.wrote(nil) // with a directory, room for one write is not yet room
+	}
 	r.offset += int64(len(p))
 	r.pending = 0
 	r.seal.write(p)
@@ -143,6 +146,7 @@ func (r *Recorder) writeMetadata(sync bool) error {
 // fail ends the recording before its session.
 func (r *Recorder) fail(err error) {
 	r.err = err
+	r.store.wrote(err)
 	r.meta.Truncated = &Truncation{
 		Reason: err.Error(),
 		Time:   r.store.cfg.now().UTC().Round(0),

@@ -408,6 +408,30 @@ func TestCharacterBegunIsWritten(t *testing.T) {
 	}
 }
 
+// A write that fails makes the store not ready until one succeeds, also without MinFree.
+func TestReadyBehindFailedWrite(t *testing.T) {
+	s, last := faultyStore(t, nil)
+	must(t, s.Ready())
+	r := s.start(alice())
+	last().room.Store(10)
+	if err := r.Output(0, []byte("not seen")); !errors.Is(err, syscall.ENOSPC) {
+		t.Fatalf("Output = %v, want ENOSPC", err)
+	}
+	if err := s.Ready(); !errors.Is(err, syscall.ENOSPC) {
+		t.Errorf("Ready = %v, want ENOSPC", err)
+	}
+	must(t, s.Room()) // a session may try
+	s.tick()
+	must(t, s.Ready())
+	if full, room := len(s.noted(NoticeFull)), len(s.noted(NoticeRoom)); full != 1 || room != 1 {
+		t.Errorf("%d notices of no room, %d of room, want 1, 1", full, room)
+	}
+	r.Close(End{})
+	if left, _ := filepath.Glob(filepath.Join(s.dir, ".probe*")); len(left) > 0 {
+		t.Errorf("left: %q", left)
+	}
+}
+
 // What did not begin leaves nothing behind but lines that have gone out already.
 func TestDiscard(t *testing.T) {
 	dir := t.TempDir()

@@ -25,6 +25,8 @@ type Store struct {
 	written atomic.Int64 // octets of .cast files, by this Store
 	low     atomic.Bool  // less than MinFree is free
 
+	trouble atomic.Pointer[error] // of the last write; nil while writing works
+
 	mu     sync.Mutex
 	open   map[*Recorder]struct{} // guarded by mu; those whose files are open
 	closed bool                   // guarded by mu
@@ -73,6 +75,7 @@ func (s *Store) begin() error {
 		}
 		s.retain()
 		s.measure()
+		s.probe()
 		s.running.Go(s.keepTidy)
 	}
 	s.running.Go(s.keepSynced)
@@ -196,6 +199,7 @@ func (s *Store) Start(session Session, failed func(error)) (*Recorder, error) {
 	}
 	r, err := newRecorder(s, session, failed)
 	if err != nil {
+		s.wrote(err)
 		return nil, err
 	}
 	// Close of the store waits for the lock of a recorder that is in the list.
@@ -206,6 +210,7 @@ func (s *Store) Start(session Session, failed func(error)) (*Recorder, error) {
 		err = r.begin()
 	}
 	if err != nil {
+		s.wrote(err)
 		s.forget(r)
 		return nil, errors.Join(err, r.abandon())
 	}

@@ -27,6 +27,9 @@ func (s *Store) keepSynced() {
 
 func (s *Store) tick() {
 	s.measure()
+	if s.dir != nil && s.trouble.Load() != nil {
+		s.probe()
+	}
 	recorders := make(chan *Recorder)
 	var group sync.WaitGroup
 	list := s.recorders()
