@@ -33,6 +33,8 @@ func readLean(src net.Conn, buf *buffer) error {
 		return err
 	}
 	buf.grab()
-	buf.w = c.ReadArrived(buf.b)
+	if buf.w = c.ReadArrived(buf.b); buf.w == 0 {
+		return readArrived(src, buf) // a part of a record, or the end
+	}
 	return nil
 }

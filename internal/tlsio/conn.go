@@ -121,11 +121,18 @@ func (c *Conn) Write(p []byte) (n int, err error) {
 // CanAwait reports whether Await knows more than a Read of one octet.
 func (c *Conn) CanAwait() bool { return c.socket.kernel.raw != nil }
 
-// Await waits until octets have come, or a Read would fail, and returns why it
-// would. ReadArrived or Read then has them.
+// Await waits until something has come, or a Read would fail, and returns why it
+// would. ReadArrived or Read then has it. Where nothing is left of what was read
+// before, it needs next to no stack, and what has come may be less than a record, or
+// no octets for the reader: ReadArrived then returns 0.
 func (c *Conn) Await() error {
 	if c.awaited {
 		return nil
+	}
+	if c.spent() && c.CanAwait() {
+		err := c.socket.kernel.wait()
+		c.socket.more = true
+		return err
 	}
 	n, err := c.read(c.first[:])
 	c.awaited = n > 0
