@@ -309,3 +309,22 @@ func TestStdoutIsNeitherReopenedNorClosed(t *testing.T) {
 		t.Error("stdout was let go")
 	}
 }
+
+func TestAppendTime(t *testing.T) {
+	for _, at := range []time.Time{
+		time.Unix(0, 0), time.Unix(1, 999_999_999), time.Date(2026, 12, 31, 23, 59, 59, 40_500_000, time.FixedZone("", -3600)),
+		time.Date(2026, 1, 2, 3, 4, 5, 7_000_000, time.UTC),
+	} {
+		if got, want := string(appendTime(nil, at)), at.UTC().Format(timeFormat); got != want {
+			t.Errorf("appendTime(%v) = %s, want %s", at, got, want)
+		}
+	}
+}
+
+func BenchmarkAppendTime(b *testing.B) {
+	var stamp [2 * len(timeFormat)]byte
+	now := time.Now()
+	for b.Loop() {
+		appendTime(stamp[:0], now)
+	}
+}
