@@ -63,7 +63,9 @@
 //   - Socket buffers and page tables are the kernel's memory and not in the
 //     account of the process.
 //   - The heap of a Go program grows up to twice what is alive before it is
-//     collected. Memory per tunnel is what the process holds, not what it needs.
+//     collected, that of the gateway by 30 percent or 8 MiB, whatever is more. Memory
+//     per tunnel is what the process holds, not what it needs, and more of it if
+//     there are few.
 //   - Load, upstream and the process under test share the cores, and so caches.
 //     Absolute numbers of two machines or two days do not compare; ratios of one
 //     run do.
