@@ -80,7 +80,8 @@ demo: ## start a real cluster, the gateway, issuer and helper; tour them with ku
 	cd e2e && $(GO) run ./demo
 
 .PHONY: test
-test: vet race e2e ## everything that must pass: vet, packages under the race detector, end to end
+test: vet race e2e ## everything that must pass: vet, packages under the race detector, end to end, fuzzing for a moment
+	$(MAKE) fuzz FUZZTIME=2000x
 
 .PHONY: unit
 unit: ## package tests, without the race detector

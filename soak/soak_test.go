@@ -54,6 +54,7 @@ tls: {certificateFile: tls.crt, privateKeyFile: tls.key}
 authn: {issuer: %q, audience: %s, jwksURL: %q, refreshInterval: 1s}
 clusters: [{name: prod, address: %s, server: "https://%s", serverName: api.test, certificateAuthorityFile: ca.crt, bearerTokenFile: token}]
 timeouts: {handshake: 5s, innerHandshake: 5s, requestHead: 5s, bodyIdle: 5s, responseHead: 10s, idle: 1h}
+limits: {connectionsPerSource: 0, connectionsPerUser: 0, unauthenticatedPerSource: 0, requestRate: 0, streamsPerUser: 0, upstream: 16384}
 audit: {output: /dev/null}
 drain: {timeout: 5s}
 `, issuerName, audience, b.issuer.server.URL, targetHost, b.back.address())))
