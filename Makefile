@@ -3,6 +3,7 @@
 GO       ?= go
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 COMMIT   ?= $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
+DIST     ?= dist
 EPOCH    ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
 AUTHOR   ?= $(shell git log -1 --format='%an <%ae>' 2>/dev/null)
 LDFLAGS   = -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
@@ -42,9 +43,9 @@ docs: manuals ## write docs/configuration.md and docs/metrics.md anew, and the m
 
 .PHONY: manuals
 manuals:
-	SOURCE_DATE_EPOCH=$(EPOCH) $(GO) run -tags docs -ldflags '$(LDFLAGS)' ./cmd/spliceway generate --man dist/man --completions dist/completions
+	SOURCE_DATE_EPOCH=$(EPOCH) $(GO) run -tags docs -ldflags '$(LDFLAGS)' ./cmd/spliceway generate --man $(DIST)/man --completions $(DIST)/completions
 
-PACK      = cd deploy/pack && $(GO) run . -root ../.. -dist ../../dist -version '$(VERSION)' -epoch $(EPOCH) -author '$(AUTHOR)'
+PACK      = cd deploy/pack && $(GO) run . -root ../.. -dist '$(abspath $(DIST))' -version '$(VERSION)' -epoch $(EPOCH) -author '$(AUTHOR)'
 
 .PHONY: chart
 chart: ## write the chart's schema of config and its README anew, and test it
@@ -53,12 +54,12 @@ chart: ## write the chart's schema of config and its README anew, and test it
 .PHONY: binaries
 binaries: manuals ## static binaries for amd64 and arm64, with manual pages, licences and bills of materials, in dist
 	for arch in amd64 arm64; do \
-		CGO_ENABLED=0 GOOS=linux GOARCH=$$arch $(GO) build -trimpath -buildvcs=false $(TAGS) -ldflags '$(LDFLAGS)' -o dist/spliceway-linux-$$arch ./cmd/spliceway || exit 1; done
+		CGO_ENABLED=0 GOOS=linux GOARCH=$$arch $(GO) build -trimpath -buildvcs=false $(TAGS) -ldflags '$(LDFLAGS)' -o $(DIST)/spliceway-linux-$$arch ./cmd/spliceway || exit 1; done
 	$(PACK) bills
 
 .PHONY: package
 package: binaries ## dist/*.deb and dist/*.rpm for amd64 and arm64
-	rm -f dist/*.deb dist/*.rpm
+	rm -f $(DIST)/*.deb $(DIST)/*.rpm
 	$(PACK) packages
 
 .PHONY: image
@@ -74,6 +75,14 @@ reproducible: ## build packages and image of HEAD twice and compare them
 		(umask 077 && TZ=Asia/Tokyo GOCACHE=$$dir/cache $(MAKE) -C $$dir/the/other package image) && \
 		for side in one the/other; do (cd $$dir/$$side/dist && find . -type f | LC_ALL=C sort | xargs sha256sum) > $$dir/$$(basename $$side).sums || exit 1; done && \
 		diff $$dir/one.sums $$dir/other.sums && cat $$dir/one.sums
+
+.PHONY: package-test
+package-test: ## as root: install, upgrade, remove and purge the .deb in a Debian that is bootstrapped and booted
+	@test $$(id -u) = 0 || { echo "make package-test needs root, to bootstrap and to boot a system"; exit 1; }
+	$(MAKE) package DIST=bin/package-old VERSION=v0.0.1
+	$(MAKE) package DIST=bin/package-new VERSION=v0.0.2
+	cd e2e && E2E_PACKAGES="$$(echo $(CURDIR)/bin/package-old/*_$$($(GO) env GOARCH).deb) $$(echo $(CURDIR)/bin/package-new/*_$$($(GO) env GOARCH).deb)" \
+		$(GO) test -v -count 1 -timeout 30m ./packages
 
 .PHONY: demo
 demo: ## start a real cluster, the gateway, issuer and helper; tour them with kubectl
