@@ -296,7 +296,7 @@ func TestRecordingScripted(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "recordings")
 	all := scripts{byName: map[string]script{}}
 	s, d := scriptedStack(t, all.serve, recordingsIn(dir, "strict", ""))
-	for _, make := range []func(marker string) []scene{kubeletScenes, applicationScenes, hostileScenes} {
+	for _, make := range []func(marker string) []scene{kubeletScenes, applicationScenes, hostileScenes, hostileStreams} {
 		for i, scene := range make("") {
 			t.Run(scene.name, func(t *testing.T) {
 				t.Parallel()
@@ -417,6 +417,26 @@ func hostileScenes(marker string) (all []scene) {
 	add("unknown-channel", undelivered, says(frame(binary, "\x09"+marker)))
 	add("client-unmasked", undelivered, clientSays(frame(binary, "\x00a")), says(frame(binary, out)))
 	add("client-fragments", undelivered, clientSays(masked(0x02, "\x00a"), masked(0x80, "b")), says(frame(binary, out)))
+	return all
+}
+
+// hostileStreams are SPDY frames that carry a marker on no stream that the client has
+// opened, or behind a control frame of another length than it has to have.
+func hostileStreams(marker string) (all []scene) {
+	head := upstream.SPDYHead(demoPod+"/exec?command=id&stdout=true", "v4.channel.k8s.io")
+	add := func(name string, frames ...string) {
+		all = append(all, scene{"hostile-spdy/" + name, head, script{"v4.channel.k8s.io", []turn{says(frames...)}}, undelivered})
+	}
+	data := func(id string) string {
+		return "\x00\x00\x00" + id + "\x00\x00\x00" + string(rune(len(marker))) + marker
+	}
+	add("unopened", data("\x01"))
+	add("unopened-over-127", data("\x81"))
+	add("short-ping", "\x80\x03\x00\x06\x00\x00\x00\x03\x00\x00\x02", data("\x01"))
+	add("long-ping", "\x80\x03\x00\x06\x00\x00\x00\x05\x00\x00\x00\x02x", data("\x01"))
+	add("long-reset", "\x80\x03\x00\x03\x00\x00\x00\x09\x00\x00\x00\x01\x00\x00\x00\x05x", data("\x01"))
+	add("long-settings", "\x80\x03\x00\x04\x00\x00\x00\x05\x00\x00\x00\x00x", data("\x01"))
+	add("block-that-is-none", "\x80\x03\x00\x02\x00\x00\x00\x08\x00\x00\x00\x01none", data("\x01"))
 	return all
 }
 
