@@ -70,7 +70,7 @@ func checkExpression(t *testing.T, where, text string) {
 }
 
 // added are labels that a scrape adds.
-var added = []string{"instance", "job", labels.MetricName}
+var added = []string{"instance", "job", model.MetricNameLabel}
 
 func hasLabel(f metrics.Family, name string) bool {
 	return slices.Contains(added, name) || name == "le" && f.Type == "histogram" ||
