@@ -76,6 +76,7 @@ func testRecorded(t *testing.T, k kubectl, dir, flavour, protocol string) {
 		{"exec-stdin", recordExecStdin},
 		{"exec-exit-code", recordExecExitCode},
 		{"exec-tty", recordExecTTY},
+		{"exec-tar", recordExecTar},
 		{"attach", recordAttach},
 		{"run-it", recordRun},
 		{"debug", recordDebug},
@@ -155,6 +156,13 @@ func recordExecExitCode(t *testing.T, k kubectl, marker string) recorded {
 	_, _, code := k.try(t, "", "exec", "demo", "--", "sh", "-c", script)
 	wantEqual(t, "exit status", code, 3)
 	return recorded{kind: "exec", pod: "demo", command: "sh -c " + script, exit: "3"}
+}
+
+// recordExecTar is a copy, by its command, that runs a shell beside it.
+func recordExecTar(t *testing.T, k kubectl, marker string) recorded {
+	command := []string{"tar", "-cf", "-", "--checkpoint=1", "--checkpoint-action=exec=echo " + marker + " >&2", "/etc/passwd"}
+	k.run(t, append([]string{"exec", "demo", "--"}, command...)...)
+	return recorded{kind: "exec", pod: "demo", command: strings.Join(command, " "), exit: "0"}
 }
 
 func recordExecTTY(t *testing.T, k kubectl, marker string) recorded {
