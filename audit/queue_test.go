@@ -166,7 +166,10 @@ func TestGatheringWithinAnotherLog(t *testing.T) {
 		request(l, "e", "f")
 		outside.Lines().Write([]byte("x_id\":\"line\"\n"))
 		w.want(t, "line")
-		w.fail(len(l.queue.lines)/2+10, errors.New("full")) // in the middle of f
+		l.queue.mu.Lock()
+		waiting := len(l.queue.lines)
+		l.queue.mu.Unlock()
+		w.fail(waiting/2+10, errors.New("full")) // in the middle of f
 		time.Sleep(requestDelay)
 		synctest.Wait()
 		if lost != 1 {
