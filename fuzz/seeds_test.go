@@ -28,6 +28,8 @@ var targets = map[string]func(testing.TB) []seed{
 	"FuzzResponse":    responseSeeds,
 	"FuzzRewrite":     rewriteSeeds,
 	"FuzzSPDY":        spdySeeds,
+	"FuzzSession":     sessionSeeds,
+	"FuzzTar":         tarSeeds,
 	"FuzzTarget":      targetSeeds,
 	"FuzzToken":       tokenSeeds,
 	"FuzzWebSocket":   webSocketSeeds,

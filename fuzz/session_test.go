@@ -114,14 +114,20 @@ func decodeSession(tb testing.TB, form uint8, up, down [][]byte) (events []strin
 	return sink.lines, got.String()
 }
 
+// sessionSeeds are a few frames for every form that a session has.
+func sessionSeeds(testing.TB) (seeds []seed) {
+	for form := range sessionForms {
+		seeds = append(seeds, seed{uint8(form), []byte(""), []byte("\x82\x01\x01\x82\x06\x01hello\x82\x17\x03{\"status\":\"Success\"}  \x88\x02\x03\xe8")})
+		seeds = append(seeds, seed{uint8(form), []byte("\x82\x86\x00\x00\x00\x00\x00hello"), []byte("\x81\x011\x01\x031aG\x80\x02k=\x88\x00")})
+		seeds = append(seeds, seed{uint8(form), []byte("\x00\x00\x00\x01\x00\x00\x00\x02hi"), []byte("\x80\x03\x00\x06\x00\x00\x00\x04\x00\x00\x00\x01")})
+	}
+	return seeds
+}
+
 // FuzzSession: however a stream is cut, a session has the same events and ends for the
 // same reason; and what the client gets is what the server sent, up to last words.
 func FuzzSession(f *testing.F) {
-	for form := range sessionForms {
-		f.Add(uint8(form), []byte(""), []byte("\x82\x01\x01\x82\x06\x01hello\x82\x17\x03{\"status\":\"Success\"}  \x88\x02\x03\xe8"))
-		f.Add(uint8(form), []byte("\x82\x86\x00\x00\x00\x00\x00hello"), []byte("\x81\x011\x01\x031aG\x80\x02k=\x88\x00"))
-		f.Add(uint8(form), []byte("\x00\x00\x00\x01\x00\x00\x00\x02hi"), []byte("\x80\x03\x00\x06\x00\x00\x00\x04\x00\x00\x00\x01"))
-	}
+	addSeeds(f)
 	f.Fuzz(func(t *testing.T, form uint8, up, down []byte) {
 		if len(up)+len(down) > 4<<10 {
 			return

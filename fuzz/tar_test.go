@@ -39,13 +39,20 @@ func tarFiles(t *testing.T, pieces [][]byte) (files []string) {
 	return files
 }
 
+// tarSeeds are archives of every format.
+func tarSeeds(testing.TB) (seeds []seed) {
+	for format := range uint8(4) {
+		seeds = append(seeds, seed{format, "a", "b/c", int64(0o644), []byte("content")})
+		seeds = append(seeds, seed{format, strings.Repeat("long/", 40), strings.Repeat("ü", 90) + "\n", int64(0o4755), bytes.Repeat([]byte{0}, 1024)})
+		seeds = append(seeds, seed{format, "../up", "", int64(0), []byte{}})
+	}
+	return seeds
+}
+
 // FuzzTar: of what archive/tar writes, the same files are reported with the same
 // sizes, modes and digests; of anything else, the same however it is cut.
 func FuzzTar(f *testing.F) {
-	for format := range uint8(4) {
-		f.Add(format, "a", "b/c", int64(0o644), []byte("content"))
-		f.Add(format, strings.Repeat("long/", 40), strings.Repeat("ü", 90)+"\n", int64(0o4755), bytes.Repeat([]byte{0}, 1024))
-	}
+	addSeeds(f)
 	f.Fuzz(func(t *testing.T, format uint8, first, second string, mode int64, content []byte) {
 		if len(content) > 4<<10 {
 			return
