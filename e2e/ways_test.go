@@ -376,11 +376,11 @@ func applicationScenes(marker string) (all []scene) {
 	add("pod-proxy", "/api/v1/namespaces/default/pods/web/proxy/socket", "graphql-ws", passedOn)
 	add("aggregated", virtual, "plain.example.com", passedOn)
 	add("aggregated-none", virtual+"2", "-", passedOn)
-	add("service-channels", service, "v4.channel.k8s.io", recordedOnce)
-	add("aggregated-channels", virtual, "v5.channel.k8s.io", recordedOnce)
+	add("service-channels", service+"/channels", "v4.channel.k8s.io", recordedOnce)
+	add("aggregated-channels", virtual+"3", "v5.channel.k8s.io", recordedOnce)
 	add("aggregated-exec", "/apis/example.com/v1/namespaces/default/machines/one/exec", "-", recordedOnce)
-	add("unknown-channels", service, "v6.channel.k8s.io", undelivered)
-	add("unknown-channels-in-capitals", service, "V4.Channel.K8s.io", undelivered)
+	add("unknown-channels", service+"/unknown", "v6.channel.k8s.io", undelivered)
+	add("unknown-channels-in-capitals", service+"/unknown", "V4.Channel.K8s.io", undelivered)
 	add("pod-exec-own-protocol", demoPod+"/exec?command=id&stdout=true", "chat", undelivered)
 	return all
 }
