@@ -133,7 +133,8 @@ func (k *killer) round(t *testing.T, random *rand.Rand) {
 	}
 }
 
-// newRecordings reads the recordings since the last call, by pod.
+// newRecordings reads the recordings since the last call, by pod. Those without
+// metadata are empty.
 func (k *killer) newRecordings(t *testing.T) map[string]stack.Recording {
 	t.Helper()
 	bases, err := stack.RecordingBases(k.dir)
@@ -152,6 +153,12 @@ func (k *killer) newRecordings(t *testing.T) map[string]stack.Recording {
 		}
 		if r.State != "recovered" && r.State != "complete" {
 			t.Errorf("recording %s is %q behind a restart", base, r.State)
+		}
+		if r.Pod == "" { // killed between the creation of its files: nobody has been let in
+			if r.Output != "" {
+				t.Errorf("recording %s has output and does not say whose", base)
+			}
+			continue
 		}
 		if _, twice := byPod[r.Pod]; twice {
 			t.Errorf("there are two recordings of pod %s", r.Pod)
