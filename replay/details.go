@@ -131,7 +131,7 @@ func WriteDetails(w io.Writer, r *record.Recording) error {
 		if d.name == "state" {
 			d.value = status(r)
 		}
-		fmt.Fprintf(out, "%s\t%s\n", d.name, Printable(d.value))
+		fmt.Fprintf(out, "%s\t%s\n", Printable(d.name), Printable(d.value))
 	}
 	fmt.Fprintf(out, "file\t%s\n", Printable(r.Path))
 	return out.Flush()

@@ -26,7 +26,7 @@ func SaveFiles(dir string, found *record.Recording, saved func(name string, t *r
 		if t.Offset == nil {
 			continue
 		}
-		name := fmt.Sprintf("%04d-%s-%s", i+1, t.Direction, plainName(t.Name))
+		name := fmt.Sprintf("%04d-%s-%s", i+1, plainName(t.Direction), plainName(t.Name))
 		if err := saveFile(root, name, found.Path, t); err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}

@@ -11,9 +11,12 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"github.com/spliceway/spliceway/replay"
 )
 
 func main() {
@@ -45,11 +48,27 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	if err == nil {
 		return nil
 	}
-	fmt.Fprintln(stderr, "spliceway:", err)
+	fmt.Fprintln(stderr, "spliceway:", spelled(err.Error()))
 	if hint := hintFor(command, err); hint != "" {
 		fmt.Fprintln(stderr, "hint:", hint)
 	}
 	return err
+}
+
+// spelled returns a message without what a terminal would obey: names of files,
+// metadata of recordings and words of servers are in messages too. Its lines and its
+// tabs, above which a caret may stand, stay.
+func spelled(message string) string {
+	var b strings.Builder
+	for {
+		i := strings.IndexAny(message, "\n\t")
+		if i < 0 {
+			return b.String() + replay.Printable(message)
+		}
+		b.WriteString(replay.Printable(message[:i]))
+		b.WriteByte(message[i])
+		message = message[i+1:]
+	}
 }
 
 // hintFor says what to do about an error of a command, or nothing.

@@ -93,7 +93,7 @@ func (p *place) list(filter record.Filter, do func(*record.Recording) error, rep
 
 // reporter returns a function that says what went wrong and goes on.
 func reporter(command *cobra.Command) func(error) {
-	return func(err error) { fmt.Fprintln(command.ErrOrStderr(), "spliceway:", err) }
+	return func(err error) { fmt.Fprintln(command.ErrOrStderr(), "spliceway:", spelled(err.Error())) }
 }
 
 // find returns the recording that an argument names.

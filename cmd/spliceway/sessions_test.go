@@ -154,6 +154,42 @@ func TestSessionsPrintable(t *testing.T) {
 	}
 }
 
+// Neither does anything in metadata that somebody else has made, also not where it is
+// part of an error: the recording of these was deleted.
+func TestSessionsHostileMetadata(t *testing.T) {
+	const evil = "\x1b]0;x\a\u009b31m\u202e"
+	a := newArchive(t)
+	found, err := record.ReadMetadata(a.casts[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	offset := int64(0)
+	m := *found
+	m.ID, m.User, m.Pod, m.Kind, m.Cause = evil, evil, evil, evil, evil
+	m.Transfers = []record.Transfer{{Name: evil, Direction: evil, SHA256: strings.Repeat("0", 64), Offset: &offset}}
+	m.Deletion = &record.Deletion{Reason: evil}
+	text, err := json.Marshal(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(a.casts[0]); err != nil {
+		t.Fatal(err)
+	}
+	write(t, filepath.Dir(a.casts[0]), a.ids[0]+".json", string(text))
+	write(t, filepath.Dir(a.casts[1]), a.ids[1]+".json", "{\"state\": \""+evil)
+	for _, args := range [][]string{
+		{"ls"}, {"ls", "-o", "wide"}, {"ls", "-o", "json"}, {"show", a.casts[0]}, {"show", "-o", "json", a.casts[0]}, {"show", a.casts[1]},
+		{"cat", a.casts[0]}, {"play", a.casts[0]}, {"follow", a.casts[0]}, {"grep", "--all", "hello"}, {"export", a.casts[0]},
+		{"export", "--files", filepath.Join(t.TempDir(), "files"), a.casts[0]}, {"verify", "--key", a.key, "--all"},
+		{"cat", evil}, {"cat", evil + ".cast"},
+	} {
+		o := execute(t, "", append([]string{"sessions", "--dir", a.dir}, args...)...)
+		if out := o.stdout + o.stderr; strings.ContainsAny(out, "\x1b\a\u009b\u202e") || out == "" {
+			t.Errorf("sessions %s prints %q", strings.Join(args, " "), out)
+		}
+	}
+}
+
 func TestSessionsCat(t *testing.T) {
 	a := newArchive(t)
 	if out := succeed(t, "", "sessions", "cat", "--dir", a.dir, a.ids[1]); out != "a\nb\n" {
