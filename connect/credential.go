@@ -1,8 +1,10 @@
 package connect
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"strings"
@@ -28,8 +30,9 @@ type Credentials struct {
 	PasswordFile string
 	// SecretFile holds a bearer secret, likewise.
 	SecretFile string
-	// Prompt asks for the password of user. It is called once, and its answer kept in memory. If nil, nobody is asked.
-	Prompt func(user string) (string, error)
+	// Prompt asks for the password of user, until ctx is done. It is called once, and its answer kept in memory. If nil,
+	// nobody is asked.
+	Prompt func(ctx context.Context, user string) (string, error)
 	// Getenv is os.Getenv if nil.
 	Getenv func(string) string
 }
@@ -76,7 +79,7 @@ func (c *credentialSource) authorize(r *http.Request) error {
 		r.Header.Set("Authorization", "Bearer "+secret)
 		return nil
 	}
-	password, err := c.password()
+	password, err := c.password(r.Context())
 	if err != nil {
 		return fmt.Errorf("connect: reading the password: %w", err)
 	}
@@ -84,14 +87,14 @@ func (c *credentialSource) authorize(r *http.Request) error {
 	return nil
 }
 
-func (c *credentialSource) password() (string, error) {
+func (c *credentialSource) password(ctx context.Context) (string, error) {
 	if c.options.PasswordFile != "" || c.options.Getenv(EnvPassword) != "" {
 		return c.fromFile(c.options.PasswordFile, EnvPassword)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.prompted == "" {
-		password, err := c.options.Prompt(c.options.User)
+		password, err := c.options.Prompt(ctx, c.options.User)
 		if err != nil {
 			return "", err
 		}
@@ -108,16 +111,17 @@ func (c *credentialSource) fromFile(file, variable string) (string, error) {
 	if file == "" {
 		return c.options.Getenv(variable), nil
 	}
-	info, err := os.Stat(file)
+	f, err := os.Open(file)
 	if err != nil {
 		return "", err
 	}
-	if info.Size() > maxCredential {
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, maxCredential+1)) // it may be a device, which has no size
+	if err != nil {
+		return "", err
+	}
+	if len(data) > maxCredential {
 		return "", fmt.Errorf("%s is larger than %d octets", file, maxCredential)
-	}
-	data, err := os.ReadFile(file)
-	if err != nil {
-		return "", err
 	}
 	value := strings.TrimRight(string(data), "\r\n")
 	if value == "" || strings.ContainsAny(value, "\r\n\x00") {

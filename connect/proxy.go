@@ -95,11 +95,14 @@ func New(options Options) (*Proxy, error) {
 // Before it listens it asks the issuer for the user's resources: wrong credentials are returned as ErrCredentials at
 // once, any other fault is logged and left to the connections, because it may pass.
 func (p *Proxy) Run(ctx context.Context) error {
-	if _, err := p.list.get(ctx); err != nil {
-		if errors.Is(err, ErrCredentials) {
-			p.close()
-			return err
-		}
+	switch _, err := p.list.get(ctx); {
+	case ctx.Err() != nil:
+		p.close()
+		return nil
+	case errors.Is(err, ErrCredentials):
+		p.close()
+		return err
+	case err != nil:
 		p.reporter.report(asRefusal(err), "")
 	}
 	ln, err := new(net.ListenConfig).Listen(ctx, "tcp", p.listen)

@@ -415,7 +415,7 @@ func TestRunTellsWrongCredentialsAtOnce(t *testing.T) {
 		Listen: "127.0.0.1:0", Gateway: f.gateway.address, GatewayCAFile: f.gateway.caFile,
 		ProxySecretFile: t.TempDir() + "/secret",
 		Issuer: IssuerOptions{URL: f.issuer.server.URL, CAFile: f.issuer.caFile, Credentials: Credentials{
-			User: testUser, Prompt: func(string) (string, error) { return "wrong", nil }, Getenv: func(string) string { return "" },
+			User: testUser, Prompt: func(context.Context, string) (string, error) { return "wrong", nil }, Getenv: func(string) string { return "" },
 		}},
 	}
 	proxy, err := New(options)
@@ -424,6 +424,28 @@ func TestRunTellsWrongCredentialsAtOnce(t *testing.T) {
 	}
 	if err := proxy.Run(context.Background()); !errors.Is(err, ErrCredentials) {
 		t.Errorf("Run = %v, want ErrCredentials", err)
+	}
+}
+
+// Who is asked for a password may go away instead of answering.
+func TestRunEndsWhileItAsks(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	ask := func(asked context.Context, _ string) (string, error) {
+		cancel()
+		<-asked.Done()
+		return "", context.Cause(asked)
+	}
+	proxy, err := New(Options{
+		Listen: "127.0.0.1:0", Gateway: "gw.test", ProxySecretFile: t.TempDir() + "/secret",
+		Issuer: IssuerOptions{URL: "https://issuer.test", Credentials: Credentials{
+			User: testUser, Prompt: ask, Getenv: func(string) string { return "" },
+		}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := proxy.Run(ctx); err != nil {
+		t.Errorf("Run = %v, want nil behind the end of its context", err)
 	}
 }
 

@@ -1,6 +1,7 @@
 package connect
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"net/url"
@@ -102,8 +103,8 @@ func TestCredentials(t *testing.T) {
 			return ""
 		}
 	}
-	ask := func(answer string, err error) func(string) (string, error) {
-		return func(string) (string, error) { return answer, err }
+	ask := func(answer string, err error) func(context.Context, string) (string, error) {
+		return func(context.Context, string) (string, error) { return answer, err }
 	}
 	const basic = "Basic YTpwYXNz" // a:pass
 	tests := []struct {
@@ -149,7 +150,7 @@ func TestCredentials(t *testing.T) {
 
 func TestPromptIsAskedOnce(t *testing.T) {
 	asked := 0
-	source, err := newCredentialSource(Credentials{User: "a", Getenv: func(string) string { return "" }, Prompt: func(user string) (string, error) {
+	source, err := newCredentialSource(Credentials{User: "a", Getenv: func(string) string { return "" }, Prompt: func(_ context.Context, user string) (string, error) {
 		asked++
 		return "pass for " + user, nil
 	}})

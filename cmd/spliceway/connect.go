@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -46,8 +47,8 @@ func (f *connectFlags) complete(command *cobra.Command, required ...string) erro
 		return usageError(err)
 	}
 	f.options.Log = log.Logger
-	f.options.Issuer.Credentials.Prompt = func(user string) (string, error) {
-		return readPassword(command.InOrStdin(), command.ErrOrStderr(), fmt.Sprintf("Password of %s: ", user))
+	f.options.Issuer.Credentials.Prompt = func(ctx context.Context, user string) (string, error) {
+		return readPassword(ctx, command.InOrStdin(), command.ErrOrStderr(), fmt.Sprintf("Password of %s: ", user))
 	}
 	return nil
 }

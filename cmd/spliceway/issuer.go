@@ -1,9 +1,10 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -61,7 +62,7 @@ its hash for secretHash; it is shown this once.`,
 				_, err := fmt.Fprintf(out, "secret:     %s\nsecretHash: %s\n", text, hash)
 				return err
 			}
-			password, err := readPassword(command.InOrStdin(), command.ErrOrStderr(), "Password: ")
+			password, err := readPassword(command.Context(), command.InOrStdin(), command.ErrOrStderr(), "Password: ")
 			if err != nil {
 				return err
 			}
@@ -103,13 +104,13 @@ do when the last token that they signed has expired.`,
 	return command
 }
 
-// readPassword asks on a terminal, without echo, or reads one line.
-func readPassword(in io.Reader, prompt io.Writer, question string) (string, error) {
-	if f, ok := in.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+// readPassword asks on a terminal, without echo and until ctx is done, or reads one
+// line.
+func readPassword(ctx context.Context, in io.Reader, prompt io.Writer, question string) (string, error) {
+	if f, ok := terminalFile(in); ok {
 		fmt.Fprint(prompt, question)
-		text, err := term.ReadPassword(int(f.Fd()))
-		fmt.Fprintln(prompt)
-		return string(text), err
+		defer fmt.Fprintln(prompt)
+		return askPassword(ctx, int(f.Fd()))
 	}
 	const longest = 4096
 	text, err := io.ReadAll(io.LimitReader(in, longest))
@@ -118,4 +119,28 @@ func readPassword(in io.Reader, prompt io.Writer, question string) (string, erro
 	}
 	line, _, _ := strings.Cut(string(text), "\n")
 	return strings.TrimSuffix(line, "\r"), nil
+}
+
+// askPassword reads a line without echo. A read of a terminal can't be broken off:
+// when ctx is done it is left behind, until the process ends, and the echo restored.
+func askPassword(ctx context.Context, fd int) (string, error) {
+	before, err := term.GetState(fd)
+	if err != nil {
+		return "", err
+	}
+	type answer struct {
+		text []byte
+		err  error
+	}
+	answers := make(chan answer, 1)
+	go func() { // until a line was entered, or the process ends
+		text, err := term.ReadPassword(fd)
+		answers <- answer{text, err}
+	}()
+	select {
+	case a := <-answers:
+		return string(a.text), a.err
+	case <-ctx.Done():
+		return "", errors.Join(errors.New("no password was entered"), term.Restore(fd, before))
+	}
 }

@@ -31,7 +31,7 @@ func TestReadPassword(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			var prompt strings.Builder
-			got, err := readPassword(strings.NewReader(row.stdin), &prompt, "Password: ")
+			got, err := readPassword(t.Context(), strings.NewReader(row.stdin), &prompt, "Password: ")
 			if got != row.want || err != nil || prompt.Len() != 0 {
 				t.Errorf("readPassword(%q) = %q, %v with prompt %q, want %q without", row.stdin, got, err, prompt.String(), row.want)
 			}

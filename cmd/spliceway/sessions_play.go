@@ -81,17 +81,18 @@ func play(command *cobra.Command, found *record.Recording, config replay.Config)
 // onTerminal runs do with keys and the terminal in raw mode if standard input and
 // output are one, and has the terminal restored behind it.
 func onTerminal(command *cobra.Command, config *replay.Config, do func() error) (err error) {
-	out, outIs := terminalFile(command.OutOrStdout())
+	_, outIs := terminalFile(command.OutOrStdout())
 	in, inIs := terminalFile(command.InOrStdin())
 	config.Terminal = outIs
 	if !outIs || !inIs {
 		return do()
 	}
-	before, err := term.MakeRaw(int(in.Fd()))
+	fd := int(in.Fd())
+	before, err := term.MakeRaw(fd)
 	if err != nil {
 		return fmt.Errorf("setting up the terminal: %w", err)
 	}
-	defer func() { err = errors.Join(err, term.Restore(int(out.Fd()), before)) }()
+	defer func() { err = errors.Join(err, term.Restore(fd, before)) }()
 	ctx, cancel := context.WithCancel(command.Context())
 	defer cancel()
 	config.Keys = replay.ReadKeys(ctx, in)

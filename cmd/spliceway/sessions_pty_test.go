@@ -6,11 +6,13 @@ import (
 	"bytes"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/creack/pty"
+	"golang.org/x/sys/unix"
 	"golang.org/x/term"
 )
 
@@ -85,6 +87,43 @@ func TestSessionsPlayTerminal(t *testing.T) {
 	if err != nil || *after != *before {
 		t.Errorf("the terminal was %v and is %v, %v", before, after, err)
 	}
+}
+
+// An interrupt at the question for a password ends the program at once, and what is
+// typed behind it is shown again.
+func TestPasswordInterrupted(t *testing.T) {
+	dir := t.TempDir()
+	for _, env := range []string{"SPLICEWAY_PASSWORD", "SPLICEWAY_SECRET"} {
+		t.Setenv(env, "")
+	}
+	for _, args := range [][]string{
+		{"issuer", "hash"},
+		{"connect", "--gateway", "gw.test", "--issuer", "https://127.0.0.1:1", "--user", "ann", "--listen", "127.0.0.1:0",
+			"--proxy-secret-file", filepath.Join(dir, "proxy-secret")},
+	} {
+		tt := onPTY(t, 80, 24, args...)
+		tt.wait("assword")
+		fd := int(tt.ptmx.Fd())
+		for deadline := time.Now().Add(20 * time.Second); isEchoing(t, fd) && time.Now().Before(deadline); {
+			time.Sleep(time.Millisecond) // the question comes before the echo is gone
+		}
+		tt.press("\x03")
+		if err := tt.cmd.Wait(); err != nil && tt.cmd.ProcessState.ExitCode() != exitRuntime {
+			t.Errorf("%s ends with %v", args[0], err)
+		}
+		if !isEchoing(t, fd) {
+			t.Errorf("%s leaves a terminal without echo", args[0])
+		}
+	}
+}
+
+func isEchoing(t *testing.T, fd int) bool {
+	t.Helper()
+	modes, err := unix.IoctlGetTermios(fd, unix.TCGETS)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return modes.Lflag&unix.ECHO != 0
 }
 
 func TestSessionsPlayQuit(t *testing.T) {
