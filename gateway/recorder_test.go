@@ -175,6 +175,42 @@ func TestRecordForgottenStream(t *testing.T) {
 	}
 }
 
+// A close frame of either side, with nothing behind it, does not keep the recording open
+// either.
+func TestRecordForgottenClose(t *testing.T) {
+	const clientCloses = "\x88\x82\x00\x00\x00\x00\x03\xe8"
+	for name, test := range map[string]struct{ server, client string }{
+		"by-server": {server: "\x88\x02\x03\xe8"},
+		"by-client": {client: clientCloses},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := start(t, settings{"recordings": `{dir: rec, mode: strict}`})
+			b.api.on(strings.Split(execPath, "?")[0], func(w http.ResponseWriter, _ *http.Request) {
+				c, _, err := w.(http.Hijacker).Hijack()
+				if err != nil {
+					panic(err)
+				}
+				defer c.Close()
+				io.WriteString(c, commandAgreed+message(1, "marker-11\n")+test.server)
+				io.Copy(io.Discard, c) // until the gateway ends it
+			})
+			n := b.open()
+			n.ask(execPath, websocketFields...)
+			if _, err := io.WriteString(n, test.client); err != nil {
+				t.Fatal(err)
+			}
+			if seen, err := io.ReadAll(n.r); err != nil || !strings.Contains(string(seen), "marker-11") {
+				t.Errorf("the client sees %q, %v, want the command's word and the end", seen, err)
+			}
+			n.Close()
+			if e := b.audit.one(t, "event", "session.ended"); e.text("reason") != "" || e.text("recording") != "recorded" {
+				t.Errorf("the session ended as %v, want in order", e)
+			}
+		})
+	}
+}
+
 // What can't be decoded is no session that strict mode lets begin, and one that
 // best-effort counts.
 func TestRecordUnreadableStream(t *testing.T) {

@@ -50,7 +50,7 @@ func (w *watched) open(held *reservation) error {
 	w.files.Content, w.keeping = w.keep, make(map[string]*record.Content)
 	var err error
 	w.session, err = session.New(w.info, session.Config{
-		Sink: w, Notice: w.recorder.notice, Wake: w.upgrade.Wake,
+		Sink: w, Notice: w.recorder.notice, Wake: w.upgrade.Wake, Closing: w.upgrade.Finish,
 	})
 	if err == nil {
 		err = w.openRecording(held)

@@ -252,3 +252,24 @@ func TestLongStatus(t *testing.T) {
 		t.Errorf("exits are %q", got)
 	}
 }
+
+// TestClosing: whatever runs over WebSocket, a close frame of either side is told once, and nothing else is.
+func TestClosing(t *testing.T) {
+	for _, test := range []struct{ target, protocol string }{
+		{ttyExec, "v5.channel.k8s.io"}, {plainExec, "v4.base64.channel.k8s.io"},
+		{podForward, "SPDY/3.1+portforward.k8s.io"}, {podForward + "?ports=80", "-"},
+	} {
+		for _, last := range []segment{closeFrame, {true, frame(true, 0x88, "\x03\xe8")}, {true, frame(true, 0x88, "")}} {
+			told := 0
+			s, _ := start(t, mustRecognise(t, false, test.target, test.protocol), Config{Closing: func() { told++ }})
+			for _, seg := range []segment{{true, frame(true, 0x89, "ping")}, {false, frame(false, 0x8a, "ping")}} {
+				if err := giveSegment(s, seg); err != nil || told != 0 {
+					t.Fatalf("%s: behind a ping and a pong: told %d times, %v", test.protocol, told, err)
+				}
+			}
+			if err := giveSegment(s, last); err != nil || told != 1 {
+				t.Errorf("%s: behind %x: told %d times, %v, want once", test.protocol, last.p, told, err)
+			}
+		}
+	}
+}

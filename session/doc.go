@@ -33,8 +33,8 @@
 //
 // # Contract
 //
-//   - A Session is called by any goroutine; one lock makes its calls follow each other. The Sink and Wake are called with
-//     that lock held, so they must not call the Session.
+//   - A Session is called by any goroutine; one lock makes its calls follow each other. The Sink, Wake and Closing are called
+//     with that lock held, so they must not call the Session.
 //   - A Sink that is a Gatherer gets what one Down decodes between Gather and Flush. If it does not take that, the session
 //     goes on as if Down had not been called, up to the last words.
 //   - Output is with the Sink before Down returns it, input before Up returns. Frames are not buffered: the head of a
@@ -44,6 +44,7 @@
 //   - Whatever can't be read with certainty is an *Error, and so is a Sink that does not take an event. Then no octet of
 //     the API server's reaches the client any more, nor one of the client's the API server. Insert has the last words. If
 //     the client has a part of an output frame, up to 64 KiB of NULs complete it, so that they can be read.
+//   - Behind a WebSocket close frame, of either side, Closing asks that the end of the connection be not waited for long.
 //   - Octets are the caller's again when a call returns. Data allocates nothing.
 //
 // For each session there are the decoders of both directions, up to 32 KiB of a status, and for a port-forward about 300

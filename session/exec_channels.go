@@ -20,7 +20,7 @@ type channelsView struct {
 }
 
 func newExecChannels(s *Session) *execChannels {
-	return &execChannels{exec: newExec(s), messages: newMessages(s.info), channel: channels}
+	return &execChannels{exec: newExec(s), messages: newMessages(s), channel: channels}
 }
 
 func (w *execChannels) up(p []byte) (n int, err error) {

@@ -28,7 +28,7 @@ type announced struct {
 }
 
 func newForwardChannels(s *Session) *forwardChannels {
-	w := &forwardChannels{forward: forward{session: s}, messages: newMessages(s.info)}
+	w := &forwardChannels{forward: forward{session: s}, messages: newMessages(s)}
 	for _, port := range s.info.Ports {
 		w.ports = append(w.ports, forwardPort{connection: connection{port: port}})
 	}

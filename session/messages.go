@@ -10,6 +10,7 @@ import (
 
 // messages is a WebSocket in both directions.
 type messages struct {
+	session  *Session
 	protocol ws.Protocol
 	decoders [2]*ws.Decoder
 	ready    bool   // the server has sent a message
@@ -17,10 +18,11 @@ type messages struct {
 	at       cursor // where down is in the server's frames
 }
 
-func newMessages(info *Info) messages {
-	opts := &ws.Options{Ports: len(info.Ports)}
-	p := info.form.messages
+func newMessages(s *Session) messages {
+	opts := &ws.Options{Ports: len(s.info.Ports)}
+	p := s.info.form.messages
 	return messages{
+		session:  s,
 		protocol: p,
 		decoders: [2]*ws.Decoder{client: ws.NewDecoder(ws.Client, p, opts), server: ws.NewDecoder(ws.Server, p, opts)},
 	}
@@ -29,6 +31,9 @@ func newMessages(info *Info) messages {
 // next takes one event of either side.
 func (m *messages) next(from side, p []byte) (n int, ev ws.Event, err error) {
 	n, ev, err = m.decoders[from].Next(p)
+	if err == nil && ev.Kind == ws.Close {
+		m.session.closing()
+	}
 	if err != nil || from == client {
 		return n, ev, err
 	}

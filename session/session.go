@@ -19,6 +19,11 @@ type Config struct {
 	// Wake asks for a call of Insert soon. It is called with the Session locked, so it must only ask. If nil, Insert is
 	// asked between two Downs only.
 	Wake func()
+
+	// Closing is called when either side has sent a WebSocket close frame: only the end of the connection is left, which
+	// is not to be waited for long (RFC 6455, Section 7.1.1). It is called with the Session locked, so it must only ask. If
+	// nil, nobody is told.
+	Closing func()
 }
 
 // Session is one stream, decoded. Its methods are those of a tap, and may be called by any goroutine.
@@ -27,6 +32,7 @@ type Session struct {
 	sink  Sink
 	batch Gatherer // sink, if it is one; else nil
 	wake  func()
+	shut  func() // Config.Closing
 	start time.Time
 
 	mu       sync.Mutex
@@ -78,7 +84,7 @@ type wire interface {
 // New starts a session: the Sink has taken Started when it returns. An error is the Sink's.
 func New(info *Info, config Config) (*Session, error) {
 	s := &Session{
-		info: info, sink: config.Sink, wake: config.Wake, start: time.Now(), atBorder: true,
+		info: info, sink: config.Sink, wake: config.Wake, shut: config.Closing, start: time.Now(), atBorder: true,
 	}
 	s.batch, _ = config.Sink.(Gatherer)
 	s.wire = newWire(s, info)
@@ -232,6 +238,13 @@ func (s *Session) data(t EventType, from side, p []byte) error {
 	}
 	s.content[from] += int64(len(p))
 	return s.emit(&Event{Type: t, Data: p})
+}
+
+// closing tells that a side has sent its last frame.
+func (s *Session) closing() {
+	if s.shut != nil {
+		s.shut()
+	}
 }
 
 // fail makes err final, and prepares what the user is told.

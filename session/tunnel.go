@@ -9,7 +9,7 @@ type tunnel struct {
 }
 
 func newTunnel(s *Session) *tunnel {
-	return &tunnel{forwardSPDY: *newForwardSPDY(s), messages: newMessages(s.info)}
+	return &tunnel{forwardSPDY: *newForwardSPDY(s), messages: newMessages(s)}
 }
 
 func (w *tunnel) up(p []byte) (n int, err error) {
