@@ -132,10 +132,11 @@ fuzz: ## look for faults with every fuzz target, FUZZTIME=30s each
 	done
 
 .PHONY: vet
-vet: ## gofmt, go vet and staticcheck, over all modules
+vet: ## gofmt, go vet and staticcheck over all modules; builds for macOS and Windows
 	@files=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$files" || { echo "gofmt would change:"; echo "$$files"; exit 1; }
 	$(GO) build -o bin/staticcheck honnef.co/go/tools/cmd/staticcheck
 	$(GO) vet ./... && bin/staticcheck ./...
+	for system in darwin windows; do CGO_ENABLED=0 GOOS=$$system $(GO) build ./... || exit 1; done
 	$(GO) vet -tags docs ./cmd/spliceway && bin/staticcheck -tags docs ./cmd/spliceway
 	cd e2e && $(GO) vet ./... && ../bin/staticcheck ./...
 	cd deploy/pack && $(GO) vet ./... && ../../bin/staticcheck ./...

@@ -11,10 +11,15 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 )
 
 const (
+	// hasModes: elsewhere all files seem to have mode 0666, and what is below the home directory is its owner's by
+	// inherited access control.
+	hasModes = runtime.GOOS != "windows"
+
 	// proxyUser is the user of the proxy's Basic credentials; it says where the entry of a kubeconfig comes from.
 	proxyUser = "spliceway"
 
@@ -38,7 +43,7 @@ func DefaultProxySecretFile() (string, error) {
 }
 
 // LoadProxySecret returns the secret in file, which it makes when it is not there; an empty name means
-// DefaultProxySecretFile. A file that others can read is refused.
+// DefaultProxySecretFile. A file whose mode lets others read it is refused.
 func LoadProxySecret(file string) (string, error) {
 	if file == "" {
 		var err error
@@ -66,7 +71,7 @@ func readProxySecret(file string) (string, error) {
 	if !info.Mode().IsRegular() || info.Size() > maxProxySecret {
 		return "", fmt.Errorf("%s is not a small regular file", file)
 	}
-	if info.Mode().Perm()&0o077 != 0 {
+	if open := info.Mode().Perm()&0o077 != 0; open && hasModes {
 		return "", fmt.Errorf("%s has mode %04o and others can read it: delete it, write the kubeconfig anew", file, info.Mode().Perm())
 	}
 	data, err := os.ReadFile(file)
