@@ -94,16 +94,13 @@ func checkMatcher(t *testing.T, where string, f metrics.Family, m *labels.Matche
 	}
 }
 
-func TestAlerts(t *testing.T) {
+// readAlerts returns the rules of the one group that there is.
+func readAlerts(t *testing.T) []rulefmt.Rule {
+	t.Helper()
 	text, err := os.ReadFile("alerts.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
-	manual, err := os.ReadFile("../../docs/operations.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, symptoms, _ := strings.Cut(string(manual), "\n## Troubleshooting by symptom\n")
 	groups, errs := rulefmt.Parse(text, false, model.UTF8Validation, parser.NewParser(parser.Options{}), slog.Default())
 	for _, err := range errs {
 		t.Error(err)
@@ -111,8 +108,17 @@ func TestAlerts(t *testing.T) {
 	if groups == nil || len(groups.Groups) != 1 {
 		t.Fatalf("groups = %v, want one", groups)
 	}
+	return groups.Groups[0].Rules
+}
+
+func TestAlerts(t *testing.T) {
+	manual, err := os.ReadFile("../../docs/operations.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, symptoms, _ := strings.Cut(string(manual), "\n## Troubleshooting by symptom\n")
 	section := regexp.MustCompile(`^docs/operations\.md, "([^"]+)": .+\.$`)
-	for _, rule := range groups.Groups[0].Rules {
+	for _, rule := range readAlerts(t) {
 		checkExpression(t, rule.Alert, rule.Expr)
 		m := section.FindStringSubmatch(rule.Annotations["runbook"])
 		if m == nil || !strings.Contains(symptoms, "\n### "+m[1]+"\n") {
