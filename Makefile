@@ -48,8 +48,8 @@ manuals:
 PACK      = cd deploy/pack && $(GO) run . -root ../.. -dist '$(abspath $(DIST))' -version '$(VERSION)' -epoch $(EPOCH) -author '$(AUTHOR)'
 
 .PHONY: chart
-chart: ## write the chart's schema of config and its README anew, and test it
-	cd deploy/helm && $(GO) test -run '^Test(ConfigSchema|Readme)$$' . -update && $(GO) test .
+chart: ## write the chart's schema of config, README and alerts anew, and test it
+	cd deploy/helm && $(GO) test -run '^Test(ConfigSchema|Readme|AlertsCopy)$$' . -update && $(GO) test .
 
 .PHONY: binaries
 binaries: manuals ## static binaries for amd64 and arm64, with manual pages, licences and bills of materials, in dist

@@ -193,6 +193,24 @@ func TestFull(t *testing.T) {
 	wantEqual(t, "limits.connections", cfg.Limits.Connections, 1000000)
 }
 
+// A profile of the node's is for the gateway alone: the hook, and a gateway without
+// one, have that of the container runtime.
+func TestSeccomp(t *testing.T) {
+	for assignment, want := range map[string]*corev1.SeccompProfile{
+		"{}": nil,
+		"seccomp: {localhostProfile: profiles/spliceway.json}": {Type: corev1.SeccompProfileTypeLocalhost, LocalhostProfile: new("profiles/spliceway.json")},
+	} {
+		m := makeAll(t, set(t, assignment))
+		pod, hook := only[*appsv1.Deployment](t, m).Spec.Template.Spec, only[*batchv1.Job](t, m).Spec.Template.Spec
+		wantEqual(t, assignment+": container", pod.Containers[0].SecurityContext.SeccompProfile.String(), want.String())
+		wantEqual(t, assignment+": capabilities", pod.Containers[0].SecurityContext.Capabilities.Drop, []string{"ALL"})
+		for _, spec := range []corev1.PodSpec{pod, hook} {
+			wantEqual(t, assignment+": pod", spec.SecurityContext.SeccompProfile.Type, corev1.SeccompProfileTypeRuntimeDefault)
+		}
+		wantEqual(t, assignment+": hook", hook.Containers[0].SecurityContext.SeccompProfile, (*corev1.SeccompProfile)(nil))
+	}
+}
+
 // What makes the authority is a hook that no selector of the gateway matches, and
 // writes the Secret that the gateway reads.
 func TestAuthorityHook(t *testing.T) {

@@ -12,7 +12,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-var update = flag.Bool("update", false, "write values.schema.json and the table of README.md anew")
+var update = flag.Bool("update", false, "write values.schema.json, the table of README.md and the copy of the alerts anew")
 
 // The table in the README is made from values.yaml.
 func TestReadme(t *testing.T) {

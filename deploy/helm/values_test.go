@@ -37,6 +37,8 @@ func TestRefused(t *testing.T) {
 		"rbac: {users: []}":                              "at '/rbac/users': minItems",
 		"rbac: {constrained: {rules: [{verbs: ['*']}]}}": "at '/rbac/constrained/rules/0/verbs/0'",
 		"recordings: {storage: s3}":                      "value must be one of 'none', 'claim', 'emptyDir'",
+		"seccomp: {localhostProfile: /profiles/a.json}":  "at '/seccomp/localhostProfile'",
+		"prometheusRule: {alertLabels: {severity: 1}}":   "at '/prometheusRule/alertLabels/severity'",
 		"service: {type: ExternalName}":                  "at '/service/type'",
 	} {
 		_, err := render(t, set(t, assignment), "v1.36.0")
