@@ -14,6 +14,7 @@
 //	FuzzProof            nothing but the good proofs is accepted
 //	FuzzTarget           a plain model of which targets a token permits
 //	FuzzRequestInfo      a plain model of the API server's rules; escapes don't matter
+//	FuzzTraceparent      OpenTelemetry's own library reads the same parent
 //	FuzzConfig           what loads is, printed, the same configuration
 //	FuzzSPDY             any split; moby/spdystream reads the same frames; bounded memory
 //	FuzzWebSocket        any split; x/net reads the same messages; bounded memory

@@ -32,6 +32,7 @@ var targets = map[string]func(testing.TB) []seed{
 	"FuzzTar":         tarSeeds,
 	"FuzzTarget":      targetSeeds,
 	"FuzzToken":       tokenSeeds,
+	"FuzzTraceparent": traceparentSeeds,
 	"FuzzWebSocket":   webSocketSeeds,
 }
 

@@ -1,0 +1,9 @@
+package trace
+
+import (
+	"testing"
+
+	"github.com/spliceway/spliceway/internal/testnet"
+)
+
+func TestMain(m *testing.M) { testnet.Main(m) }
