@@ -97,11 +97,11 @@ func (c *Conn) Serve(ctx context.Context) *audit.ConnectionEnd {
 	start := time.Now()
 	stop := context.AfterFunc(ctx, c.abort)
 	defer stop()
-	defer c.releaseBuffers()
 	for !c.closing && c.readHead(ctx) {
 		c.served++
 		c.exchange(ctx)
 	}
+	c.releaseBuffers() // not behind a panic: the uplink may still be reading into them
 	return c.summary(ctx, time.Since(start))
 }
 

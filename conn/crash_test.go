@@ -13,7 +13,12 @@ import (
 )
 
 // bomb is a Tap that panics on a word.
-type bomb struct{ untapped }
+type bomb struct {
+	untapped
+	closed chan error
+}
+
+func (b bomb) Close(cause error) { b.closed <- cause }
 
 func (bomb) Up(p []byte) error {
 	if strings.Contains(string(p), "up") {
@@ -37,7 +42,8 @@ func TestPanicComesOutOfServe(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := newSite(t)
 				defer s.hangUp()
-				s.config.Tap = func(*Upgrade) (Tap, error) { return bomb{}, nil }
+				closed := make(chan error, 2)
+				s.config.Tap = func(*Upgrade) (Tap, error) { return bomb{closed: closed}, nil }
 				lines, err := Impersonate("ann@example.com", []string{"dev", "on call"})
 				if err != nil {
 					t.Fatal(err)
@@ -59,6 +65,9 @@ func TestPanicComesOutOfServe(t *testing.T) {
 				}
 				if got := <-recovered; !strings.Contains(got, "tap of "+way) {
 					t.Errorf("Serve panics with %.80q, want the tap's own words", got)
+				}
+				if cause := <-closed; cause == nil || cause.Error() != "conn: panic" || len(closed) > 0 {
+					t.Errorf("the tap is closed with %v and %d times more, want once with a panic", cause, len(closed))
 				}
 				up.hearsEnd()
 				time.Sleep(time.Second)

@@ -70,6 +70,7 @@ func (c *Conn) stream(ctx context.Context) *Error {
 	if err := s.open(); err != nil {
 		return err
 	}
+	defer s.abandon()
 	c.x.status, c.x.protocol, c.x.answered = c.resp.Status, c.resp.Upgrade, true
 	c.releaseSent()
 	err := c.writeClient(httpparse.AppendResponse(nil, &c.resp, false))
@@ -77,12 +78,28 @@ func (c *Conn) stream(ctx context.Context) *Error {
 		err = s.run()
 	}
 	if err == nil {
-		s.tap.Close(nil)
+		s.closeTap(nil)
 		return nil
 	}
 	err = overruled(ctx, err)
-	s.tap.Close(err)
+	s.closeTap(err)
 	return err
+}
+
+// closeTap closes the tap, once.
+func (s *stream) closeTap(cause error) {
+	tap := s.tap
+	s.tap = untapped{}
+	tap.Close(cause)
+}
+
+// abandon closes the tap before a panic goes on: nobody else ends the session and
+// its recording.
+func (s *stream) abandon() {
+	if value := recover(); value != nil {
+		s.closeTap(&Error{Blame: audit.BlameGateway, Reason: reasonPanic})
+		panic(value)
+	}
 }
 
 // keepResponse moves the head of the response out of the buffer that the stream
