@@ -80,7 +80,7 @@ type Service struct {
 	Name string `yaml:"name"`
 	// ID does not change when the name does; default: the name.
 	ID string `yaml:"id"`
-	// KeyID is the user that the API server sees, so that keys can be told apart; default: the ID.
+	// KeyID is the user that the API server sees, so that keys can be told apart; default: the ID. No user has it as a name.
 	KeyID      string   `yaml:"keyId"`
 	SecretHash string   `yaml:"secretHash"`
 	SecretFile string   `yaml:"secretFile"`

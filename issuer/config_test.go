@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -77,6 +78,9 @@ func TestConfigRefusals(t *testing.T) {
 		{"missing-secret-file", minimal + "users: [{name: a, secretFile: nowhere}]\n", "no such file"},
 		{"unknown-resource", minimal + "users: [{name: a, secretFile: secret, resources: [x]}]\n", "no resource"},
 		{"service-without-secret", minimal + "services: [{name: a}]\n", "has no secretHash"},
+		{"service-twice", minimal + "services: [{name: a, secretFile: secret}, {name: b, keyId: a, secretFile: secret}]\n", "another service"},
+		{"service-named-like-user", minimal + "users: [{name: ci, secretFile: secret}]\nservices: [{name: ci, secretHash: " + zeros + "}]\n", "name of a user"},
+		{"endless-secret-file", minimal + "users: [{name: a, secretFile: /dev/zero}]\n", "is larger than"},
 		{"resource-twice", minimal + "resources: [{name: r, address: a.b}, {name: R, address: c.d}]\n", "used twice"},
 		{"host-twice", minimal + "resources: [{name: r, address: a.b}, {name: s, address: c.d, aliases: [A.B]}]\n", "is a host of"},
 		{"no-address", minimal + "resources: [{name: r}]\n", "address"},
@@ -101,6 +105,18 @@ func (f *fixture) lookOnce(s *Server) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	s.watchConfig(ctx)
+}
+
+// A panic of a handler is the one thing that net/http reports that is ours to repair.
+func TestErrorLogLevels(t *testing.T) {
+	log := &lockedBuffer{}
+	errorLog := newErrorLog(zerolog.New(log))
+	errorLog.Print("http: TLS handshake error from 192.0.2.1:1: EOF")
+	errorLog.Print("http: panic serving 192.0.2.1:1: a fault\ngoroutine 1 [running]:")
+	levels := regexp.MustCompile(`"level":"(\w+)"`).FindAllStringSubmatch(log.String(), -1)
+	if len(levels) != 2 || levels[0][1] != "debug" || levels[1][1] != "error" {
+		t.Errorf("logged is\n%s, want a line for debugging and an error", log)
+	}
 }
 
 func TestReload(t *testing.T) {

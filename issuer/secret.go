@@ -7,7 +7,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"os"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -74,7 +73,7 @@ func parseSecretHash(text string) (digest, error) {
 }
 
 func readSecretFile(path string) (digest, error) {
-	data, err := os.ReadFile(path)
+	data, err := readBounded(path)
 	if err != nil {
 		return digest{}, err
 	}

@@ -133,13 +133,16 @@ func (c *Config) validateUsers(resources map[string]bool) error {
 
 func (c *Config) validateServices(resources map[string]bool) error {
 	seen := make(map[string]bool)
+	for _, u := range c.Users {
+		seen[u.Name] = true // the API server could not tell them apart
+	}
 	for i, s := range c.Services {
 		at := fmt.Sprintf("services[%d]", i)
 		if err := validNames(at, "name", s.Name, "id", s.ID, "keyId", s.KeyID); err != nil {
 			return err
 		}
 		if seen[s.KeyID] {
-			return fmt.Errorf("%s: keyId %q is used twice", at, s.KeyID)
+			return fmt.Errorf("%s: keyId %q is that of another service or the name of a user", at, s.KeyID)
 		}
 		seen[s.KeyID] = true
 		if s.SecretHash == "" && s.SecretFile == "" {

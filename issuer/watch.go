@@ -1,6 +1,7 @@
 package issuer
 
 import (
+	"bytes"
 	"context"
 	"log"
 	"slices"
@@ -65,7 +66,8 @@ func (s *Server) adopt() {
 	}
 }
 
-// newErrorLog turns what net/http reports (handshakes that fail, mostly) into log lines.
+// newErrorLog turns what net/http reports into log lines: mostly handshakes that fail, and the panics of handlers, which
+// are ours to repair.
 func newErrorLog(logger zerolog.Logger) *log.Logger {
 	return log.New(errorWriter{logger}, "", 0)
 }
@@ -73,6 +75,10 @@ func newErrorLog(logger zerolog.Logger) *log.Logger {
 type errorWriter struct{ log zerolog.Logger }
 
 func (w errorWriter) Write(line []byte) (int, error) {
-	w.log.Debug().Str("error", strings.TrimSpace(string(line))).Msg("connection fault")
+	level := zerolog.DebugLevel
+	if bytes.HasPrefix(line, []byte("http: panic")) {
+		level = zerolog.ErrorLevel
+	}
+	w.log.WithLevel(level).Str("error", strings.TrimSpace(string(line))).Msg("connection fault")
 	return len(line), nil
 }
