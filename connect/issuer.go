@@ -141,6 +141,10 @@ func (c *issuerClient) unreachable(err error) *refusal {
 		hint:   "check the network and the issuer's address " + c.host,
 		err:    err,
 	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		r.status = http.StatusGatewayTimeout
+		r.detail = fmt.Sprintf("no answer in %v", issuerTimeout)
+	}
 	if isUntrusted(err) {
 		r.what = "the issuer's certificate is not trusted"
 		r.hint = "check the issuer's address " + c.host + " and its certificate authority file"

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"net/url"
 	"path/filepath"
 	"testing"
 
@@ -80,5 +81,14 @@ func TestAgainstOurIssuer(t *testing.T) {
 	resources, err := Resources(t.Context(), f.options.Issuer)
 	if err != nil || len(resources) != 3 {
 		t.Errorf("Resources = %v, %v, want 3", resources, err)
+	}
+}
+
+// A user does not know what a context is.
+func TestSilentIssuer(t *testing.T) {
+	c := &issuerClient{host: "issuer.example.com"}
+	got := c.unreachable(&url.Error{Op: "Get", URL: "https://issuer.example.com/resources", Err: context.DeadlineExceeded}).sentence()
+	if want := "the issuer cannot be reached (no answer in 15s); check the network and the issuer's address issuer.example.com"; got != want {
+		t.Errorf("the user is told %q, want %q", got, want)
 	}
 }
