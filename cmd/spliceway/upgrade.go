@@ -43,10 +43,11 @@ func (b *sandbox) upgrade(sockets []gateway.Socket) error {
 		return nil
 	}
 	successor.Process.Kill()
-	if err := <-ended; err != nil && !errors.Is(err, os.ErrProcessDone) {
-		return fmt.Errorf("the successor does not serve: %w; its own words are above", err)
+	var exit *exec.ExitError
+	if err := <-ended; errors.As(err, &exit) { // of a sibling only the service manager knows
+		return fmt.Errorf("the successor does not serve: %w; its own words are above", exit)
 	}
-	return errors.New("the successor has ended without serving")
+	return errors.New("the successor does not serve; its own words are above")
 }
 
 func startSuccessor(sockets []gateway.Socket, told *os.File, environment ...string) (*exec.Cmd, error) {
@@ -67,6 +68,7 @@ func startSuccessor(sockets []gateway.Socket, told *os.File, environment ...stri
 		"LISTEN_FDS="+strconv.Itoa(len(files)), "LISTEN_FDNAMES="+strings.Join(names, ":"),
 		predecessor+"="+strconv.Itoa(first+len(files)))
 	cmd.Env = append(cmd.Env, environment...)
+	underManager(cmd)
 	return cmd, cmd.Start()
 }
 

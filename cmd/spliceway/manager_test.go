@@ -1,0 +1,91 @@
+//go:build linux
+
+package main
+
+import (
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// manager is what systemd is for its services: their parent, which they tell how
+// they are.
+type manager struct {
+	t      *testing.T
+	socket *net.UnixConn
+}
+
+// newManager is one for the processes that are started until the end of the test.
+func newManager(t *testing.T) *manager {
+	t.Helper()
+	name := filepath.Join(t.TempDir(), "notify")
+	socket, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: name, Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { socket.Close() })
+	t.Setenv("NOTIFY_SOCKET", name)
+	return &manager{t, socket}
+}
+
+// told waits for an assignment, and returns its value.
+func (m *manager) told(name string) string {
+	m.t.Helper()
+	m.socket.SetReadDeadline(time.Now().Add(20 * time.Second))
+	for buf := make([]byte, 4<<10); ; {
+		n, err := m.socket.Read(buf)
+		if err != nil {
+			m.t.Fatalf("%s is not told: %v", name, err)
+		}
+		for line := range strings.Lines(string(buf[:n])) {
+			if value, ok := strings.CutPrefix(strings.TrimSpace(line), name+"="); ok {
+				return value
+			}
+		}
+	}
+}
+
+// reap waits for the end of a child, -1: of any, as only its parent can.
+func (m *manager) reap(pid int) syscall.WaitStatus {
+	m.t.Helper()
+	var status syscall.WaitStatus
+	if _, err := syscall.Wait4(pid, &status, 0, nil); err != nil {
+		m.t.Fatalf("waiting for process %d: %v", pid, err)
+	}
+	return status
+}
+
+// A successor is a child of the service manager, which so learns of its end.
+func TestServeUpgradesUnderManager(t *testing.T) {
+	m := newManager(t)
+	file, dir := goodConfig(t)
+	p := startProcess(t, "serve", "--config", file)
+	m.told("READY")
+	p.signal(syscall.SIGUSR2)
+	successor, err := strconv.Atoi(m.told("MAINPID"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { syscall.Kill(successor, syscall.SIGKILL) })
+	p.until("stopped")
+
+	if err := os.Remove(filepath.Join(dir, "token")); err != nil {
+		t.Fatal(err)
+	}
+	syscall.Kill(successor, syscall.SIGUSR2)
+	if _, err := p.cmd.Process.Wait(); err != nil { // its log is the successor's as well, and goes on
+		t.Error(err)
+	}
+	if status := m.reap(-1); status.ExitStatus() != exitConfig {
+		t.Errorf("a successor without its token ends with %v, want status %d", status, exitConfig)
+	}
+	syscall.Kill(successor, syscall.SIGTERM)
+	if status := m.reap(successor); status.ExitStatus() != 0 {
+		t.Errorf("the successor ends with %v, want status 0", status)
+	}
+}
