@@ -127,6 +127,38 @@ func TestStreamLastWordsWhenUpFails(t *testing.T) {
 	})
 }
 
+// choked is a Tap that takes nothing of the API server's, and says so at once.
+type choked struct{ *speaker }
+
+func (d choked) Down([]byte) (int, error) {
+	d.say(errors.New("no frame"), "<not readable>")
+	return 0, nil
+}
+
+// The words that were asked for have been said, so nobody waits for them any more.
+func TestStreamLastWordsWhenDownFails(t *testing.T) {
+	for _, closes := range []bool{false, true} {
+		conversation(t, func(s *site) {
+			tap := &speaker{}
+			s.config.Tap = func(u *Upgrade) (Tap, error) {
+				tap.upgrade = u
+				return choked{tap}, nil
+			}
+			c := s.connect()
+			up := upgraded(s, c)
+			up.says("output")
+			c.hears("<not readable>")
+			up.hearsEnd()
+			if closes {
+				c.Close()
+			} else {
+				after(lingerTime)
+			}
+			c.wantEnd("recorder", audit.BlameRecorder)
+		})
+	}
+}
+
 func TestStreamEndedFromOutside(t *testing.T) {
 	conversation(t, func(s *site) {
 		tap := &speaker{}

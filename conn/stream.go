@@ -299,12 +299,17 @@ func (s *stream) read(d *direction, buf *buffer) error {
 	}
 }
 
-// idle reports whether nothing has moved for too long.
+// idle reports whether nothing has moved for too long. A wait for the API server may
+// have been cut short because the tap wants to say something; one for the client never is,
+// and nobody takes the wish back when the direction towards the client has ended.
 func (s *stream) idle(d *direction) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.woken && d.srcSide == audit.BlameUpstream {
+		return false
+	}
 	quiet := time.Since(time.Unix(0, s.moved.Load()))
-	return !s.woken && (s.ending || s.partingLocked(d) || quiet >= s.c.times.StreamIdle*3/4)
+	return s.ending || s.partingLocked(d) || quiet >= s.c.times.StreamIdle*3/4
 }
 
 // parted reports whether a Read failed because the time to part is over, which is an
