@@ -304,15 +304,29 @@ func TestRecordingScripted(t *testing.T) {
 				scene := make(marker)[i]
 				got, _ := all.run(d, marker, scene.head, scene.script)
 				wantFate(t, dir, marker, scene.want, got)
-				if scene.want == passedOn {
-					// Its request is the only one of this path.
-					id := waitForEvent(t, s, "request", "path", pathOf(scene.head), "status", "101").Text("request_id")
-					waitForEvent(t, s, "session.started", "request_id", id, "kind", "application")
-					waitForEvent(t, s, "session.ended", "request_id", id, "recording", "exempt")
-				}
+				wantAccount(t, s, &scene)
 			})
 		}
 	}
+}
+
+// wantAccount looks for what the audit log has of a scene whose path is its own.
+func wantAccount(t *testing.T, s *stack.Stack, scene *scene) {
+	t.Helper()
+	spdy := strings.HasPrefix(scene.name, "hostile-spdy/")
+	if scene.want != passedOn && !spdy {
+		return
+	}
+	id := waitForEvent(t, s, "request", "path", pathOf(scene.head), "status", "101").Text("request_id")
+	kind, end := "exec", []string{"recording", "recorded", "reason", ""}
+	switch {
+	case scene.want == passedOn:
+		kind, end = "application", []string{"recording", "exempt"}
+	case scene.want == undelivered:
+		end = []string{"reason", "protocol"}
+	}
+	waitForEvent(t, s, "session.started", "request_id", id, "kind", kind)
+	waitForEvent(t, s, "session.ended", append(end, "request_id", id)...)
 }
 
 // pathOf is the path of a request's head, without its query.
@@ -421,24 +435,41 @@ func hostileScenes(marker string) (all []scene) {
 }
 
 // hostileStreams are SPDY frames that carry a marker on no stream that the client has
-// opened, or behind a control frame of another length than it has to have.
+// opened, behind a control frame of another length than it has to have, or on a stream
+// whose label two decoders could read differently. Each has a pod of its own.
 func hostileStreams(marker string) (all []scene) {
-	head := upstream.SPDYHead(demoPod+"/exec?command=id&stdout=true", "v4.channel.k8s.io")
-	add := func(name string, frames ...string) {
-		all = append(all, scene{"hostile-spdy/" + name, head, script{"v4.channel.k8s.io", []turn{says(frames...)}}, undelivered})
+	add := func(name string, want fate, turns ...turn) {
+		head := upstream.SPDYHead(podOf(name)+"/exec?command=id&stdout=true", "v4.channel.k8s.io")
+		all = append(all, scene{"hostile-spdy/" + name, head, script{"v4.channel.k8s.io", turns}, want})
 	}
-	data := func(id string) string {
-		return "\x00\x00\x00" + id + "\x00\x00\x00" + string(rune(len(marker))) + marker
+	refuse := func(name string, frames ...string) { add(name, undelivered, says(frames...)) }
+	data := upstream.StreamData(1, marker+"\n")
+	refuse("unopened", data)
+	refuse("unopened-over-127", upstream.StreamData(0x81, marker))
+	refuse("short-ping", "\x80\x03\x00\x06\x00\x00\x00\x03\x00\x00\x02", data)
+	refuse("long-ping", "\x80\x03\x00\x06\x00\x00\x00\x05\x00\x00\x00\x02x", data)
+	refuse("long-reset", "\x80\x03\x00\x03\x00\x00\x00\x09\x00\x00\x00\x01\x00\x00\x00\x05x", data)
+	refuse("long-settings", "\x80\x03\x00\x04\x00\x00\x00\x05\x00\x00\x00\x00x", data)
+	refuse("block-that-is-none", "\x80\x03\x00\x02\x00\x00\x00\x08\x00\x00\x00\x01none", data)
+
+	stdout := upstream.Fields("streamtype", "stdout")
+	doubled := upstream.Fields("streamtype", "stderr", "streamtype", "stdout")
+	second := upstream.Fields("streamtype", "stderr") // in a decoder that goes on behind the first
+	talk := func(name string, want fate, label, answer string) {
+		add(name, want, clientSays(upstream.SynStream(1, label)), says(upstream.SynReply(1, answer), data))
 	}
-	add("unopened", data("\x01"))
-	add("unopened-over-127", data("\x81"))
-	add("short-ping", "\x80\x03\x00\x06\x00\x00\x00\x03\x00\x00\x02", data("\x01"))
-	add("long-ping", "\x80\x03\x00\x06\x00\x00\x00\x05\x00\x00\x00\x02x", data("\x01"))
-	add("long-reset", "\x80\x03\x00\x03\x00\x00\x00\x09\x00\x00\x00\x01\x00\x00\x00\x05x", data("\x01"))
-	add("long-settings", "\x80\x03\x00\x04\x00\x00\x00\x05\x00\x00\x00\x00x", data("\x01"))
-	add("block-that-is-none", "\x80\x03\x00\x02\x00\x00\x00\x08\x00\x00\x00\x01none", data("\x01"))
+	talk("well-formed", recordedOnce, stdout, upstream.Fields())
+	talk("label-twice", undelivered, doubled, upstream.Fields())
+	talk("label-twice-the-same", undelivered, upstream.Fields("streamtype", "stdout", "streamtype", "stdout"), upstream.Fields())
+	talk("octets-behind-label", undelivered, stdout+second, upstream.Fields())
+	talk("octet-behind-label", undelivered, stdout+"\x00", upstream.Fields())
+	talk("field-twice-in-reply", undelivered, stdout, upstream.Fields("a", "1", "a", "2"))
+	talk("octets-behind-reply", undelivered, stdout, upstream.Fields()+second)
 	return all
 }
+
+// podOf is the path of a pod that a scene has to itself.
+func podOf(scene string) string { return "/api/v1/namespaces/default/pods/" + scene }
 
 // splitTurns has the server write octet by octet.
 func splitTurns(octets string) (turns []turn) {
