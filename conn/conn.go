@@ -55,6 +55,7 @@ type Conn struct {
 	mu      sync.Mutex
 	idle    bool          // guarded by mu; waiting for a request, with nothing read of it
 	current *upstreamConn // guarded by mu; closed by abort
+	queued  func()        // guarded by mu; ends the wait for the right to one; nil: there is none
 	aborted bool          // guarded by mu
 	usage   Usage         // guarded by mu; when it was idle last
 }
@@ -153,11 +154,21 @@ func (c *Conn) own(u *upstreamConn) {
 	}
 }
 
-// closeCurrent closes the upstream connection of the exchange, so that the loop
-// wakes up if it waits for it.
-func (c *Conn) closeCurrent() {
+// waitFor makes giveUp what ends the wait for an upstream connection; nil: none.
+func (c *Conn) waitFor(giveUp func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.queued = giveUp
+}
+
+// wake ends what the loop may wait for: for its turn, or for the API server, whose
+// connection it closes.
+func (c *Conn) wake() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.queued != nil {
+		c.queued()
+	}
 	if c.current != nil {
 		c.current.abort()
 	}

@@ -23,9 +23,9 @@
 //
 // A request without a body costs no goroutine of its own. Two things run beside
 // the loop, one at a time, both called the uplink: what sends a body that was
-// not in the buffer with its head, and, for a response that is not there within
-// a moment, what waits for the client to go away. Serve waits for the uplink
-// before it reads the next request and before it returns.
+// not in the buffer with its head, and, for a response or a turn that does not
+// come within a moment, what waits for the client to go away. Serve waits for the
+// uplink before it reads the next request and before it returns.
 //
 // # Ends
 //

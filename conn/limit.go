@@ -39,15 +39,31 @@ func (c *Conn) allow() *Error {
 	return nil
 }
 
-// enter gets the right to an upstream connection, waiting for it if need be. While it
-// waits, nobody notices if the client goes away.
+// enter gets the right to an upstream connection, waiting for it if need be.
 func (c *Conn) enter(ctx context.Context) *Error {
 	if c.config.Gate == nil {
 		return nil
 	}
+	if c.x.place = c.config.Gate.TryEnter(c.x.kind); c.x.place {
+		return nil
+	}
+	return c.queue(ctx)
+}
+
+// queue waits for the right to an upstream connection until the client goes away.
+func (c *Conn) queue(ctx context.Context) *Error {
+	ctx, giveUp := context.WithCancel(ctx)
+	defer giveUp()
+	c.waitFor(giveUp)
+	c.uplink.arm() // what it reads of a body is sent with the head
 	err := c.config.Gate.Enter(ctx, c.caller.Connection.User, c.x.kind)
+	c.x.place = err == nil
+	c.waitFor(nil)
+	c.uplink.stop()
+	if gone := c.uplink.gone(); gone != nil {
+		return gone
+	}
 	if err == nil {
-		c.x.place = true
 		return nil
 	}
 	e := &Error{Blame: audit.BlameGateway, Status: http.StatusServiceUnavailable, Reason: ReasonQueueFull, Err: err,

@@ -61,13 +61,18 @@ func (l *uplink) init(c *Conn) {
 // been sent. stop ends it.
 func (l *uplink) start() {
 	if l.c.x.up.done {
-		l.state = uplinkArmed
-		l.c.config.Pool.vigil.add(l)
+		l.arm()
 		return
 	}
 	l.state = uplinkRunning
 	l.body.Store(bodyMoving)
 	go l.sendBody(l.c.x.upstream)
+}
+
+// arm has the vigil begin to watch the client in a while. stop ends it.
+func (l *uplink) arm() {
+	l.state = uplinkArmed
+	l.c.config.Pool.vigil.add(l)
 }
 
 // stop ends the uplink and waits for it. After it the loop owns the read side.
@@ -110,12 +115,12 @@ func (l *uplink) gone() *Error {
 }
 
 // lose notes why the exchange can't go on and wakes the loop, which may be waiting
-// for the API server.
+// for the API server, or for its turn.
 func (l *uplink) lose(err *Error) {
 	l.mu.Lock()
 	l.lost = err
 	l.mu.Unlock()
-	l.c.closeCurrent()
+	l.c.wake()
 }
 
 // watchClient runs on a goroutine of its own, started by the vigil.

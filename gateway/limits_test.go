@@ -121,6 +121,52 @@ func TestLimitUpstream(t *testing.T) {
 	again.wantEcho("again")
 }
 
+// hold has the API server answer a path when release is closed, and asks for it in
+// two tunnels, which takes both places of limits.upstream 2.
+func hold(b *bed, path string) (release chan struct{}) {
+	b.t.Helper()
+	release = make(chan struct{})
+	b.api.on(path, func(w http.ResponseWriter, r *http.Request) {
+		select {
+		case <-release:
+		case <-r.Context().Done():
+		}
+	})
+	for range 2 {
+		b.open().begin(path)
+	}
+	b.until("both places are taken", func() bool { return b.metric(`upstream_in_use{cluster="prod",kind="request"}`) == 2 })
+	return release
+}
+
+// A client that vanishes while its request waits leaves the queue, and nobody asks
+// the API server for it.
+func TestLimitQueueForgetsWhoIsGone(t *testing.T) {
+	b := start(t, settings{"limits": "{upstream: 2, queue: 4}", "timeouts": "{queue: 10m}"})
+	release := hold(b, "/api/slow")
+	gone, stays := b.open(), b.open()
+	gone.begin("/api/gone")
+	waiting := func(n float64) func() bool {
+		return func() bool { return b.metric(`upstream_queue_length{cluster="prod",kind="request"}`) == n }
+	}
+	b.until("one waits", waiting(1))
+	stays.begin("/api/stays")
+	b.until("two wait", waiting(2))
+	gone.Close()
+	b.until("one has left", waiting(1))
+	wantFields(t, b.audit.one(t, "event", "request"), "path", "/api/gone", "reason", "client-closed", "blame", "client")
+	close(release)
+	if a := readAnswer(t, stays.r, http.MethodGet); a.status != http.StatusOK {
+		t.Errorf("who has stayed gets %d %q, want 200", a.status, a.body)
+	}
+	b.wantMetric(`requests_aborted_total{cluster="prod",reason="client-closed"}`, 1)
+	for _, r := range b.api.requests() {
+		if r.URL.Path == "/api/gone" {
+			t.Error("the API server was asked for what nobody waits for")
+		}
+	}
+}
+
 func TestLimitHead(t *testing.T) {
 	b := start(t, nil)
 	n := b.open()

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/spliceway/spliceway/authn"
 	"github.com/spliceway/spliceway/config"
 )
 
@@ -193,6 +194,57 @@ func TestReloadRecordings(t *testing.T) {
 	b.audit.wait(t, 2, where("event", "session.ended"))
 	if text, _ := recorded(t, filepath.Join(b.dir, "rec")); !strings.Contains(text, "marker-8") {
 		t.Errorf("the recording has %q", text)
+	}
+}
+
+// Lower limits are for what comes: what there is goes on, and counts.
+func TestReloadLowersLimits(t *testing.T) {
+	b := start(t, settings{"limits": "{connectionsPerUser: 3, streamsPerUser: 3, upstream: 8}"})
+	b.api.on("/apis/stream", echo)
+	first, second, third := b.open(), b.open(), b.open()
+	for _, n := range []*tunnel{first, second} {
+		n.startStream("/apis/stream")
+	}
+	b.mustReload(settings{"limits": "{connectionsPerUser: 2, streamsPerUser: 1, upstream: 3, queue: 0}"})
+	for series, want := range map[string]float64{
+		`limit{limit="connections_per_user"}`: 2, `limit_in_use{limit="connections_per_user"}`: 3,
+		`limit{limit="streams_per_user"}`: 1, `limit_in_use{limit="streams_per_user"}`: 2,
+		`upstream_limit{cluster="prod"}`: 3, `upstream_in_use{cluster="prod",kind="stream"}`: 2,
+	} {
+		b.wantMetric(series, want)
+	}
+	wantOverload(t, third.ask("/api/v1/pods?watch=true"), http.StatusTooManyRequests, "too many watches and sessions")
+	third.mustAsk("/api/v1/pods")
+	o := b.dial("")
+	if a := o.send(connectHead(prodTarget, b.token(), o.proof())); a.status != http.StatusTooManyRequests {
+		t.Errorf("a fourth CONNECT = %d %q, want 429: three are open", a.status, a.body)
+	}
+	other := b.open(func(c *authn.Claims) { c.User.Username = "bob@example.com" })
+	wantOverload(t, other.ask("/api/v1/pods?watch=true"), http.StatusServiceUnavailable, "too many requests wait")
+	first.wantEcho("goes on")
+	first.Close()
+	b.until("its stream is given back", func() bool { return b.metric(`upstream_in_use{cluster="prod",kind="stream"}`) == 1 })
+	wantOverload(t, third.ask("/api/v1/pods?watch=true"), http.StatusTooManyRequests, "too many watches and sessions")
+	other.startStream("/apis/stream")
+	second.wantEcho("goes on")
+	second.Close()
+	b.until("so is the second", func() bool { return b.metric(`limit_in_use{limit="connections_per_user"}`) == 1 })
+	third.startStream("/apis/stream")
+	third.wantEcho("under the new limit")
+	b.open().mustAsk("/api/v1/pods")
+}
+
+// Higher limits are for those who wait already.
+func TestReloadRaisesLimits(t *testing.T) {
+	b := start(t, settings{"limits": "{upstream: 2, queue: 4}", "timeouts": "{queue: 10m}"})
+	release := hold(b, "/api/slow")
+	defer close(release)
+	waits := b.open()
+	waits.begin("/api/waits")
+	b.until("it waits", func() bool { return b.metric(`upstream_queue_length{cluster="prod",kind="request"}`) == 1 })
+	b.mustReload(settings{"limits": "{upstream: 3, queue: 4}", "timeouts": "{queue: 10m}"})
+	if a := readAnswer(t, waits.r, http.MethodGet); a.status != http.StatusOK {
+		t.Errorf("who has waited gets %d %q, want 200", a.status, a.body)
 	}
 }
 

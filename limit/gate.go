@@ -86,13 +86,30 @@ func (g *Gate) Configure(config GateConfig) {
 	g.admitAll()
 }
 
-// Enter takes a place, which Leave gives back. If none is free it waits, as one of
-// user's. It returns ErrQueueFull, ErrQueueTime or the cause of ctx's end if there
-// is no place to be had. Without waiting it does not allocate.
+// TryEnter takes a place, which Leave gives back, if one is free. It does not
+// allocate.
+func (g *Gate) TryEnter(kind Kind) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.take(kind)
+}
+
+// take takes a place if one is free: then nobody waits for it. It is called with mu
+// held.
+func (g *Gate) take(kind Kind) bool {
+	if !g.hasRoom(kind) {
+		return false
+	}
+	g.in[kind]++
+	return true
+}
+
+// Enter takes a place as TryEnter does. If none is free it waits, as one of user's.
+// It returns ErrQueueFull, ErrQueueTime or the cause of ctx's end if there is no
+// place to be had.
 func (g *Gate) Enter(ctx context.Context, user string, kind Kind) error {
 	g.mu.Lock()
-	if g.hasRoom(kind) {
-		g.in[kind]++
+	if g.take(kind) {
 		g.mu.Unlock()
 		return nil
 	}

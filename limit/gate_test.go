@@ -260,9 +260,8 @@ func TestGateRandom(t *testing.T) {
 
 func TestGateAllocs(t *testing.T) {
 	g := NewGate(GateConfig{Most: 2, Queue: 1, Wait: time.Minute})
-	ctx := t.Context()
 	got := testing.AllocsPerRun(100, func() {
-		g.Enter(ctx, "ann", Short)
+		g.TryEnter(Short)
 		g.Leave(Short)
 	})
 	if got != 0 {
@@ -270,13 +269,31 @@ func TestGateAllocs(t *testing.T) {
 	}
 }
 
-func BenchmarkGate(b *testing.B) {
+// BenchmarkRequest is what the limits cost a request: the place at the gate of its
+// cluster, which all requests of a gateway come by, and its user's allowance.
+func BenchmarkRequest(b *testing.B) {
 	g := NewGate(GateConfig{Most: 1 << 20, Queue: 1, Wait: time.Minute})
-	b.ReportAllocs()
-	b.RunParallel(func(p *testing.PB) {
-		for p.Next() {
-			g.Enter(context.Background(), "ann", Short)
-			g.Leave(Short)
-		}
-	})
+	a := NewAccounts(AccountConfig{Rate: 1 << 30, Burst: 1 << 30}).Open("ann")
+	for _, row := range []struct {
+		limit string
+		take  func(now time.Time) bool
+		leave func()
+	}{
+		{"gate", func(time.Time) bool { return g.TryEnter(Short) }, func() { g.Leave(Short) }},
+		{"rate", a.Request, func() {}},
+	} {
+		b.Run("limit="+row.limit, func(b *testing.B) {
+			b.ReportAllocs()
+			now := time.Now()
+			b.RunParallel(func(p *testing.PB) {
+				for p.Next() {
+					if !row.take(now) {
+						b.Error("refused")
+						return
+					}
+					row.leave()
+				}
+			})
+		})
+	}
 }
