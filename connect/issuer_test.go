@@ -2,6 +2,10 @@ package connect
 
 import (
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"errors"
 	"fmt"
 	"net"
 	"net/url"
@@ -81,6 +85,33 @@ func TestAgainstOurIssuer(t *testing.T) {
 	resources, err := Resources(t.Context(), f.options.Issuer)
 	if err != nil || len(resources) != 3 {
 		t.Errorf("Resources = %v, %v, want 3", resources, err)
+	}
+}
+
+// Whoever walks the way by single steps is asked for the password once, not for each request.
+func TestFetchTokenAsksOnce(t *testing.T) {
+	f := startIssuer(t)
+	asked := 0
+	options := IssuerOptions{URL: f.server.URL, CAFile: f.caFile, Credentials: Credentials{
+		User: testUser, Getenv: func(string) string { return "" },
+		Prompt: func(context.Context, string) (string, error) { asked++; return testPassword, nil },
+	}}
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	second := func(all []issuer.ResourceInfo) (string, error) { return all[1].Name, nil }
+	token, err := FetchToken(t.Context(), options, &key.PublicKey, second)
+	if err != nil || token == "" || asked != 1 {
+		t.Errorf("FetchToken = %d octets, %v, and has asked %d times, want a token for one answer", len(token), err, asked)
+	}
+	none := errors.New("none of these")
+	refuse := func([]issuer.ResourceInfo) (string, error) { return "", none }
+	if token, err := FetchToken(t.Context(), options, &key.PublicKey, refuse); token != "" || !errors.Is(err, none) {
+		t.Errorf("FetchToken = %d octets, %v, want the error of the choice", len(token), err)
+	}
+	if minted, listed := f.counts(); minted != 1 || listed != 2 {
+		t.Errorf("the issuer has minted %d tokens for %d lists, want one for two", minted, listed)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"crypto/tls"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -111,22 +112,21 @@ func (c *client) fetchToken(ctx context.Context) (string, error) {
 	if o.Connect.Issuer.URL == "" {
 		return "", skip("give --issuer and --user to get one, or one with --token-file")
 	}
-	resources, err := connect.Resources(ctx, o.Connect.Issuer)
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
-		return "", explained(err)
-	}
-	resource := choose(resources, o.Target)
-	if resource == nil {
-		return "", faultf("give another --target, or ask the administrator for access", "the issuer gives this user no cluster %s", o.Target)
-	}
-	if c.key, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader); err != nil {
 		return "", err
 	}
-	token, err := connect.FetchToken(ctx, o.Connect.Issuer, &c.key.PublicKey, resource.Name)
+	var resource *issuer.ResourceInfo
+	token, err := connect.FetchToken(ctx, o.Connect.Issuer, &key.PublicKey, func(all []issuer.ResourceInfo) (string, error) {
+		if resource = choose(all, o.Target); resource == nil {
+			return "", faultf("give another --target, or ask the administrator for access", "the issuer gives this user no cluster %s", o.Target)
+		}
+		return resource.Name, nil
+	})
 	if err != nil {
 		return "", explained(err)
 	}
-	c.token, c.target = token, c.targetOf(resource)
+	c.key, c.token, c.target = key, token, c.targetOf(resource)
 	return "the issuer has made one for " + resource.Name, nil
 }
 
@@ -199,6 +199,10 @@ func (c *client) readToken() (string, error) {
 
 // explained is the fault for an error line, with the line's own words where nothing is known of it.
 func explained(err error) error {
+	var own *fault
+	if errors.As(err, &own) {
+		return err
+	}
 	if known := Explain(err.Error()); known != nil {
 		return faultf(known.Do, "%s: %s", known.Cause, strings.TrimPrefix(err.Error(), "connect: "))
 	}
