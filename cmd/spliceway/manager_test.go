@@ -3,6 +3,7 @@
 package main
 
 import (
+	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -87,5 +88,51 @@ func TestServeUpgradesUnderManager(t *testing.T) {
 	syscall.Kill(successor, syscall.SIGTERM)
 	if status := m.reap(successor); status.ExitStatus() != 0 {
 		t.Errorf("the successor ends with %v, want status 0", status)
+	}
+}
+
+// Who drains for a successor that has crashed must not keep the service from being
+// started anew.
+func TestServeOutlivesSuccessor(t *testing.T) {
+	for _, row := range []struct {
+		name string
+		ends syscall.Signal // the successor
+		want string
+	}{
+		{"crashed", syscall.SIGKILL, "signal: terminated"},
+		{"ended", syscall.SIGTERM, "exit status 0"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			m := newManager(t)
+			file, _ := goodConfig(t)
+			p := startProcess(t, "serve", "--config", file)
+			address := p.until("serving")["listen"].([]any)[0].(string)
+			c, err := net.Dial("tcp", address)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			if _, err := io.WriteString(c, "\x16\x03\x01"); err != nil { // a ClientHello begins
+				t.Fatal(err)
+			}
+			awaitAccept(t, address)
+			p.signal(syscall.SIGUSR2)
+			successor, err := strconv.Atoi(m.told("MAINPID"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if n := p.until("draining")["connections"]; n == 0.0 {
+				t.Errorf("%v connections are drained, want some", n)
+			}
+			syscall.Kill(successor, row.ends)
+			m.reap(successor)
+			p.signal(syscall.SIGTERM)
+			if row.ends == syscall.SIGTERM {
+				c.Close() // what the drain waits for
+			}
+			if got := p.end().String(); got != row.want {
+				t.Errorf("the process that it replaced ends with %q, want %q", got, row.want)
+			}
+		})
 	}
 }

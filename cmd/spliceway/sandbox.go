@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"os/exec"
 	"strings"
 
 	"github.com/rs/zerolog"
@@ -69,6 +70,11 @@ func (b *sandbox) enter(log zerolog.Logger) error {
 	event.Msg("confined to the files that the configuration needs")
 	return nil
 }
+
+// ownProgram returns the file of this program, as it was called: what os.Executable
+// returns names a file that is deleted once another version has been installed over
+// it.
+func ownProgram() (string, error) { return exec.LookPath(os.Args[0]) }
 
 // active reports whether the process is confined, or will be.
 func (b *sandbox) active() bool { return b.inherited || b.mode != config.LandlockOff }

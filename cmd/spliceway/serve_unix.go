@@ -37,10 +37,14 @@ func serve(command *cobra.Command, file string) error {
 	if err != nil {
 		return err
 	}
+	former, err := predecessorLine()
+	if err != nil {
+		return err
+	}
 	p.Confine = func() error { return b.enter(log.Logger) }
 	p.Tell = func(assignments ...string) {
 		if slices.Contains(assignments, "READY=1") {
-			if err := tellPredecessor(); err != nil {
+			if err := former.say(serves); err != nil {
 				log.Error().Err(err).Msg("the process that this one replaces can't be told")
 			}
 		}
@@ -48,8 +52,13 @@ func serve(command *cobra.Command, file string) error {
 	}
 	defer followHeap()()
 	defer onSignal(syscall.SIGHUP, func() { reload(g, file, b, log) })()
-	defer onSignal(syscall.SIGUSR2, func() { _ = g.HandOver(b.upgrade) })() // which tells of an error
-	return g.RunIn(command.Context(), p)
+	upgrade := func(sockets []gateway.Socket) error { return b.upgrade(command.Context(), sockets) }
+	defer onSignal(syscall.SIGUSR2, func() { _ = g.HandOver(upgrade) })() // which tells of an error
+	if err := g.RunIn(command.Context(), p); err != nil {
+		return err
+	}
+	_ = former.say(farewell) // or it has ended before
+	return nil
 }
 
 // reload has the gateway load the file anew, and log as that wants it. The gateway

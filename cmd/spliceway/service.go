@@ -13,6 +13,10 @@ import (
 	"github.com/spliceway/spliceway/gateway"
 )
 
+// predecessor in the environment is the descriptor of the pipe on which a process
+// hears from its successor.
+const predecessor = "SPLICEWAY_PREDECESSOR"
+
 // serviceProcess is what the process has been given by systemd, or by the
 // predecessor that it replaces. It takes it from the environment, but for what a
 // successor needs as well.

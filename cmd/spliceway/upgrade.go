@@ -1,6 +1,9 @@
+//go:build unix
+
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -8,14 +11,17 @@ import (
 	"os/exec"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spliceway/spliceway/gateway"
 )
 
-// predecessor in the environment is the descriptor of the pipe on which a process
-// waits for its successor to serve.
-const predecessor = "SPLICEWAY_PREDECESSOR"
+// What a successor says. One that ends without a farewell has crashed.
+const (
+	serves   = 's'
+	farewell = 'f'
+)
 
 // startPatience is how long a successor may take until it serves.
 const startPatience = time.Minute
@@ -23,25 +29,28 @@ const startPatience = time.Minute
 // upgrade starts the program anew, as its file is now, with the sockets of this
 // process, and returns when the successor serves. The sockets are handed over as
 // systemd does it, so that a successor takes them the same way from either. From
-// then on systemd takes the successor for the service.
-func (b *sandbox) upgrade(sockets []gateway.Socket) error {
-	ready, told, err := os.Pipe()
+// then on systemd takes the successor for the service. ctx is done when this process
+// is to end.
+func (b *sandbox) upgrade(ctx context.Context, sockets []gateway.Socket) error {
+	hears, told, err := os.Pipe()
 	if err != nil {
 		return fmt.Errorf("starting a successor: %w", err)
 	}
-	defer ready.Close()
 	successor, err := startSuccessor(sockets, told, b.environment()...)
 	told.Close()
 	if err != nil {
+		hears.Close()
 		return fmt.Errorf("starting a successor: %w", err)
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- successor.Wait() }() // until it ends, or this process does
-	ready.SetReadDeadline(time.Now().Add(startPatience))
-	if _, err := io.ReadFull(ready, make([]byte, 1)); err == nil {
+	hears.SetReadDeadline(time.Now().Add(startPatience))
+	if _, err := io.ReadFull(hears, make([]byte, 1)); err == nil {
 		notify("MAINPID=" + strconv.Itoa(successor.Process.Pid))
+		go outlive(ctx, hears) // until the successor ends, or this process does
 		return nil
 	}
+	hears.Close()
 	successor.Process.Kill()
 	var exit *exec.ExitError
 	if err := <-ended; errors.As(err, &exit) { // of a sibling only the service manager knows
@@ -72,24 +81,42 @@ func startSuccessor(sockets []gateway.Socket, told *os.File, environment ...stri
 	return cmd, cmd.Start()
 }
 
-// ownProgram returns the file of this program, as it was called: what os.Executable
-// returns names a file that is deleted once another version has been installed over
-// it.
-func ownProgram() (string, error) { return exec.LookPath(os.Args[0]) }
+// outlive ends this process at once when it is to end and its successor has crashed:
+// a service manager starts the service anew only when nothing is left of it, and
+// until then nobody would serve.
+func outlive(ctx context.Context, hears *os.File) {
+	defer hears.Close()
+	hears.SetReadDeadline(time.Time{})
+	if n, _ := hears.Read(make([]byte, 1)); n > 0 {
+		return // the farewell
+	}
+	<-ctx.Done() // by SIGTERM; a second one has no patience
+	syscall.Kill(os.Getpid(), syscall.SIGTERM)
+}
 
-// tellPredecessor lets the process go that has started this one, if one has.
-func tellPredecessor() error {
+// line is what a process has to the one that it replaces, nil if there is none.
+type line struct{ pipe *os.File }
+
+// predecessorLine takes it from the environment.
+func predecessorLine() (*line, error) {
 	text := os.Getenv(predecessor)
 	if text == "" {
-		return nil
+		return nil, nil
 	}
 	os.Unsetenv(predecessor) // our own successor gets another
 	fd, err := strconv.Atoi(text)
 	if err != nil || fd < 3 {
-		return fmt.Errorf("%s is no descriptor: %q", predecessor, text)
+		return nil, fmt.Errorf("%s is no descriptor: %q", predecessor, text)
 	}
-	pipe := os.NewFile(uintptr(fd), predecessor)
-	defer pipe.Close()
-	_, err = pipe.Write([]byte{1})
+	syscall.CloseOnExec(fd) // which else would end with our successor only
+	return &line{os.NewFile(uintptr(fd), predecessor)}, nil
+}
+
+// say tells the predecessor, which may have ended.
+func (l *line) say(word byte) error {
+	if l == nil {
+		return nil
+	}
+	_, err := l.pipe.Write([]byte{word})
 	return err
 }
