@@ -42,10 +42,10 @@
 //   - At a fixed rate a request begins when it is due, or, where the one before
 //     it was slow, should have: its latency counts from there.
 //   - Memory is the anonymous resident memory of the process (heap, stacks, the
-//     runtime's own) once it has settled, with watch tunnels open that have got
-//     one event and are silent, minus the same before they were opened, divided
-//     by their number. Pages of the program file are left out: they are shared
-//     and come in once.
+//     runtime's own) once it has been the same for three seconds, with watch
+//     tunnels open that have got one event and are silent, minus the same before
+//     they were opened, divided by their number. Pages of the program file are left
+//     out: they are shared and come in once.
 //   - The table shows the median of the rounds, with least and most. Ratios are
 //     gateway to another side, taken in each round; below 1 the gateway is cheaper.
 //     The last column is the ratio of the last result that was committed.
@@ -63,9 +63,9 @@
 //   - Socket buffers and page tables are the kernel's memory and not in the
 //     account of the process.
 //   - The heap of a Go program grows up to twice what is alive before it is
-//     collected, that of the gateway by 30 percent or 8 MiB, whatever is more. Memory
-//     per tunnel is what the process holds, not what it needs, and more of it if
-//     there are few.
+//     collected, that of the gateway by 30 percent or 8 MiB, whatever is more, of which
+//     it gives back what it does not need for a while. Memory per tunnel is what the
+//     process holds, not what it needs, and more of it if there are few.
 //   - Load, upstream and the process under test share the cores, and so caches.
 //     Absolute numbers of two machines or two days do not compare; ratios of one
 //     run do.

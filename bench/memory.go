@@ -9,8 +9,8 @@ import (
 // looks, several times in a row, or after the longest wait.
 const (
 	lookInterval = 100 * time.Millisecond
-	steadyLooks  = 5
-	mostLooks    = 50
+	steadyLooks  = 30
+	mostLooks    = 150
 )
 
 // settledMemory waits until a process has done what it does behind events, and

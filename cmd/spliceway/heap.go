@@ -19,6 +19,14 @@ const (
 	heapInterval = time.Second
 )
 
+// The room is given back when the process is quiet: when there is more of it, in
+// octets, than is worth the collection, and than it would take again in so many
+// intervals.
+const (
+	worthRoom  = 1 << 20
+	quietSpell = 60
+)
+
 // followHeap keeps the room as it should be, until stop is called. An operator who
 // has set GOGC knows better.
 func followHeap() (stop func()) {
@@ -30,21 +38,48 @@ func followHeap() (stop func()) {
 		defer close(ended)
 		ticks := time.NewTicker(heapInterval)
 		defer ticks.Stop()
-		alive := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
-		for percent := mostRoom; ; {
+		before, percent := readHeap(), mostRoom
+		for {
 			select {
 			case <-ticks.C:
 			case <-stopped:
 				return
 			}
-			metrics.Read(alive)
-			if now := heapPercent(alive[0].Value.Uint64()); now != percent {
-				percent = now
+			now := readHeap()
+			if wanted := heapPercent(now.alive); wanted != percent {
+				percent = wanted
 				debug.SetGCPercent(percent)
 			}
+			if now.idleSince(before) {
+				debug.FreeOSMemory()
+			}
+			before = now
 		}
 	}()
 	return func() { close(stopped); <-ended }
+}
+
+// heapState is the heap at one moment, in octets.
+type heapState struct {
+	alive     uint64 // at the last collection
+	held      uint64 // by objects, alive or not, and free but not given back
+	allocated uint64 // since the start
+}
+
+func readHeap() heapState {
+	s := []metrics.Sample{
+		{Name: "/gc/heap/live:bytes"}, {Name: "/gc/heap/allocs:bytes"},
+		{Name: "/memory/classes/heap/objects:bytes"}, {Name: "/memory/classes/heap/free:bytes"},
+	}
+	metrics.Read(s)
+	return heapState{alive: s[0].Value.Uint64(), allocated: s[1].Value.Uint64(), held: s[2].Value.Uint64() + s[3].Value.Uint64()}
+}
+
+// idleSince reports whether the heap holds much that nobody needs, nor is going to
+// need soon.
+func (h heapState) idleSince(before heapState) bool {
+	room := h.held - min(h.held, h.alive)
+	return room > max(worthRoom, h.alive/20) && room > quietSpell*(h.allocated-before.allocated)
 }
 
 // heapPercent is the room for so many octets alive. It comes in steps, since each
