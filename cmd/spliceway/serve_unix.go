@@ -41,12 +41,14 @@ func serve(command *cobra.Command, file string) error {
 	if err != nil {
 		return err
 	}
+	pages := newStartPages() // before Confine
 	p.Confine = func() error { return b.enter(log.Logger) }
 	p.Tell = func(assignments ...string) {
 		if slices.Contains(assignments, "READY=1") {
 			if err := former.say(serves); err != nil {
 				log.Error().Err(err).Msg("the process that this one replaces can't be told")
 			}
+			pages.release()
 		}
 		notify(assignments...)
 	}
