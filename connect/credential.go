@@ -69,19 +69,19 @@ func (c *credentialSource) isBearer() bool {
 	return c.options.SecretFile != "" || c.options.Getenv(EnvSecret) != ""
 }
 
-// authorize adds the Authorization field to a request to the issuer.
+// authorize adds the Authorization field to a request to the issuer. Its error is part of a sentence.
 func (c *credentialSource) authorize(r *http.Request) error {
 	if c.isBearer() {
 		secret, err := c.fromFile(c.options.SecretFile, EnvSecret)
 		if err != nil {
-			return fmt.Errorf("connect: reading the bearer secret: %w", err)
+			return fmt.Errorf("reading the bearer secret: %w", err)
 		}
 		r.Header.Set("Authorization", "Bearer "+secret)
 		return nil
 	}
 	password, err := c.password(r.Context())
 	if err != nil {
-		return fmt.Errorf("connect: reading the password: %w", err)
+		return fmt.Errorf("reading the password: %w", err)
 	}
 	r.SetBasicAuth(c.options.User, password)
 	return nil

@@ -107,7 +107,7 @@ func (c *issuerClient) exchange(ctx context.Context, method, path string, body, 
 		return fmt.Errorf("connect: asking the issuer: %w", err)
 	}
 	if err := c.credentials.authorize(r); err != nil {
-		return &refusal{status: http.StatusBadGateway, what: "there are no credentials for the issuer", detail: err.Error(), err: err}
+		return &refusal{status: http.StatusBadGateway, what: "there are no credentials for the issuer", detail: err.Error(), err: ErrCredentials}
 	}
 	r.Header.Set("Content-Type", "application/json")
 	r.Header.Set("Accept", "application/json")

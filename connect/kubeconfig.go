@@ -1,7 +1,9 @@
 package connect
 
 import (
+	"crypto/x509"
 	"encoding/json"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"maps"
@@ -109,10 +111,26 @@ func (o *KubeconfigOptions) check() error {
 		return errors.New("connect: kubeconfig: the proxy's secret is missing")
 	case len(o.CA) == 0:
 		return errors.New("connect: kubeconfig: the gateway's certificate authority is missing")
+	case !isCertificates(o.CA):
+		return errors.New("connect: kubeconfig: the gateway's certificate authority is not in PEM, or has something else with it than certificates")
 	case o.Issuer == "":
 		return errors.New("connect: kubeconfig: the issuer is missing")
 	}
 	return nil
+}
+
+// isCertificates keeps what no client could read, and keys, out of kubeconfigs.
+func isCertificates(text []byte) bool {
+	block, rest := pem.Decode(text)
+	for found := block; found != nil; found, rest = pem.Decode(rest) {
+		if found.Type != "CERTIFICATE" {
+			return false
+		}
+		if _, err := x509.ParseCertificate(found.Bytes); err != nil {
+			return false
+		}
+	}
+	return block != nil
 }
 
 // merge is one run of WriteKubeconfig.

@@ -1,6 +1,7 @@
 package connect
 
 import (
+	"bytes"
 	"errors"
 	"net/http"
 	"os"
@@ -8,12 +9,14 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 
+	"github.com/spliceway/spliceway/internal/authority"
 	"github.com/spliceway/spliceway/issuer"
 )
 
@@ -62,7 +65,7 @@ var testResources = []issuer.ResourceInfo{
 
 func kubeOptions(file string) KubeconfigOptions {
 	return KubeconfigOptions{
-		File: file, ProxySecret: "s3cret", CA: []byte("CA"), Issuer: testIssuer, Resources: testResources,
+		File: file, ProxySecret: "s3cret", CA: testAuthority().certificate, Issuer: testIssuer, Resources: testResources,
 	}
 }
 
@@ -106,7 +109,7 @@ func TestKubeconfigEntries(t *testing.T) {
 		"prod.int": "https://prod.int", "edge": "https://edge.example.com:6443", "six": "https://[2001:db8::1]",
 	} {
 		cluster := config.Clusters[name]
-		if cluster.Server != server || string(cluster.CertificateAuthorityData) != "CA" ||
+		if cluster.Server != server || !bytes.Equal(cluster.CertificateAuthorityData, testAuthority().certificate) ||
 			cluster.ProxyURL != "http://spliceway:s3cret@"+DefaultListen {
 			t.Errorf("cluster %s = %+v, want server %s", name, cluster, server)
 		}
@@ -265,6 +268,15 @@ func TestKubeconfigPrunes(t *testing.T) {
 	}
 }
 
+// testAuthority makes one authority for all tests, which write files again and compare them.
+var testAuthority = sync.OnceValue(func() (made struct{ certificate, key []byte }) {
+	var err error
+	if made.certificate, made.key, err = authority.New("test"); err != nil {
+		panic(err)
+	}
+	return made
+})
+
 func TestKubeconfigRefusals(t *testing.T) {
 	tests := []struct {
 		name   string
@@ -282,6 +294,13 @@ func TestKubeconfigRefusals(t *testing.T) {
 		{"broken-file", "clusters: [", nil, "reading"},
 		{"no-secret", messy, func(o *KubeconfigOptions) { o.ProxySecret = "" }, "secret is missing"},
 		{"no-authority", messy, func(o *KubeconfigOptions) { o.CA = nil }, "authority is missing"},
+		{"no-certificate", messy, func(o *KubeconfigOptions) { o.CA = []byte("gateway-ca.crt") }, "not in PEM"},
+		{"no-der", messy, func(o *KubeconfigOptions) {
+			o.CA = []byte("-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n")
+		}, "not in PEM"},
+		{"key-in-authority", messy, func(o *KubeconfigOptions) {
+			o.CA = slices.Concat(testAuthority().certificate, testAuthority().key)
+		}, "something else"},
 		{"no-issuer", messy, func(o *KubeconfigOptions) { o.Issuer = "" }, "issuer is missing"},
 	}
 	for _, tt := range tests {

@@ -92,8 +92,8 @@ func New(options Options) (*Proxy, error) {
 
 // Run listens on the configured address and serves until ctx is done; then it returns nil. It is called once.
 //
-// Before it listens it asks the issuer for the user's resources: wrong credentials are returned as ErrCredentials at
-// once, any other fault is logged and left to the connections, because it may pass.
+// Before it listens it asks the issuer for the user's resources: wrong or missing credentials are returned as
+// ErrCredentials at once, any other fault is logged and left to the connections, because it may pass.
 func (p *Proxy) Run(ctx context.Context) error {
 	switch _, err := p.list.get(ctx); {
 	case ctx.Err() != nil:

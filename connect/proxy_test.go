@@ -425,6 +425,13 @@ func TestRunTellsWrongCredentialsAtOnce(t *testing.T) {
 	if err := proxy.Run(context.Background()); !errors.Is(err, ErrCredentials) {
 		t.Errorf("Run = %v, want ErrCredentials", err)
 	}
+	options.Issuer.Credentials.PasswordFile = t.TempDir() + "/none"
+	if proxy, err = New(options); err != nil {
+		t.Fatal(err)
+	}
+	if err := proxy.Run(context.Background()); !errors.Is(err, ErrCredentials) || !strings.Contains(err.Error(), "(reading the password: open ") {
+		t.Errorf("Run = %v, want ErrCredentials and the missing file", err)
+	}
 }
 
 // Who is asked for a password may go away instead of answering.

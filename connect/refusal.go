@@ -9,8 +9,9 @@ import (
 	"time"
 )
 
-// ErrCredentials says that the issuer does not know the user, or that the password or secret is wrong.
-var ErrCredentials = errors.New("connect: the issuer refused the credentials")
+// ErrCredentials says that the issuer does not know the user, that the password or secret is wrong, or that there is none
+// to be had.
+var ErrCredentials = errors.New("connect: the issuer refused the credentials, or there are none")
 
 const (
 	// maxPhrase cuts the reason phrase; terminals and clients' line limits have room for it.

@@ -24,8 +24,8 @@ a network, and nothing changes a recording. A recording is named by its id, the
 beginning of its id, or the path of its .cast file.
 
 What was recorded may be hostile to the terminal of whoever looks at it: all commands
-but play and follow print printable characters only, and these two pass on nothing but
-what draws.`,
+but play, follow and export print printable characters only. The first two pass on
+nothing but what draws; asciicast and pages are for files and other programs.`,
 		Example: `  spliceway sessions ls --dir /var/lib/spliceway/recordings --since 2h --user ann
   spliceway sessions play --dir /var/lib/spliceway/recordings 01jp8x4c2
   spliceway sessions grep --config /etc/spliceway/config.yaml --all 'rm.*-rf'`,
@@ -72,7 +72,7 @@ func (p *place) list(filter record.Filter, do func(*record.Recording) error, rep
 		return err
 	}
 	if _, err := os.Stat(dir); err != nil {
-		return err
+		return &failure{code: exitRuntime, err: fmt.Errorf("reading the recordings: %w", err), hint: "give their directory with --dir, as who may read it"}
 	}
 	unread := 0
 	for found, err := range record.List(dir, filter) {

@@ -44,7 +44,12 @@ or held. -o wide has more columns, -o json prints one object a line.`,
 func list(command *cobra.Command, at *place, filter record.Filter, output string) error {
 	out := command.OutOrStdout()
 	table := replay.Table{Width: width(out), Wide: output == "wide"}
-	add := func(found *record.Recording) error { table.Add(found); return nil }
+	listed := 0
+	add := func(found *record.Recording) error {
+		listed++
+		table.Add(found)
+		return nil
+	}
 	switch output {
 	case "":
 	case "wide":
@@ -55,6 +60,9 @@ func list(command *cobra.Command, at *place, filter record.Filter, output string
 		return usageError(fmt.Errorf("-o: %q is none of wide, json", output))
 	}
 	err := at.list(filter, add, reporter(command))
+	if err != nil && listed == 0 {
+		return err
+	}
 	if written := table.Write(out); err == nil {
 		err = written
 	}

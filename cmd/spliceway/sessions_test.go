@@ -294,6 +294,23 @@ func TestSessionsCollect(t *testing.T) {
 	}
 }
 
+// Where nothing is listed, no heading stands over the error.
+func TestSessionsListNothing(t *testing.T) {
+	for _, row := range []struct {
+		args       []string
+		code       int
+		said, hint string
+	}{
+		{[]string{"ls"}, exitUsage, "where are the recordings?", "--dir"},
+		{[]string{"ls", "--dir", filepath.Join(t.TempDir(), "none")}, exitRuntime, "reading the recordings: ", "--dir"},
+	} {
+		o := execute(t, "", append([]string{"sessions"}, row.args...)...)
+		if o.code != row.code || o.stdout != "" || !strings.Contains(o.stderr, row.said) || !strings.Contains(o.stderr, "\nhint: give their directory with "+row.hint) {
+			t.Errorf("sessions %s = %+v", strings.Join(row.args, " "), o)
+		}
+	}
+}
+
 func TestSessionsMistakes(t *testing.T) {
 	a := newArchive(t)
 	for _, row := range []struct {
