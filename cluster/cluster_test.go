@@ -297,6 +297,9 @@ func TestConnectionFault(t *testing.T) {
 		want string
 	}{
 		{&net.OpError{Op: "dial", Err: &net.DNSError{Err: "no such host", Name: "x"}}, ReasonName},
+		{&net.OpError{Op: "dial", Err: &net.DNSError{Err: "dial udp 192.0.2.1:53: socket: too many open files", Name: "x"}}, ReasonExhausted},
+		{&net.OpError{Op: "dial", Err: os.NewSyscallError("socket", syscall.EMFILE)}, ReasonExhausted},
+		{&net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.EADDRNOTAVAIL)}, ReasonExhausted},
 		{&net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.EHOSTUNREACH)}, ReasonUnreachable},
 		{&net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.ENETUNREACH)}, ReasonUnreachable},
 		{&net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.ETIMEDOUT)}, ReasonTimeout},
@@ -306,7 +309,7 @@ func TestConnectionFault(t *testing.T) {
 		{errors.New("surprise"), ReasonOther},
 	} {
 		e := c.dialError(t.Context(), row.err)
-		if e.Reason != row.want || e.Hint == "" || sentences[e.Reason] == "" {
+		if e.Reason != row.want || e.Exhausted() != (row.want == ReasonExhausted) || e.Hint == "" || sentences[e.Reason] == "" {
 			t.Errorf("dialError(%v) = %q, %q, want %q", row.err, e.Reason, e.Hint, row.want)
 		}
 	}

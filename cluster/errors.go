@@ -46,6 +46,10 @@ func (e *DialError) Error() string {
 // Unwrap returns the cause.
 func (e *DialError) Unwrap() error { return e.Err }
 
+// Exhausted reports whether it is the gateway that has run out of something, and not
+// known whether the API server can be reached.
+func (e *DialError) Exhausted() bool { return e.Reason == ReasonExhausted }
+
 // Sentence is for the user: it names the cluster and the kind of the fault, and no
 // address or file of the operator's.
 func (e *DialError) Sentence() string {
@@ -111,8 +115,7 @@ func (c *Cluster) connectionFault(err error) (reason, hint string) {
 	var header tls.RecordHeaderError
 	var timeout net.Error
 	switch {
-	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE), errors.Is(err, syscall.ENOBUFS),
-		errors.Is(err, syscall.ENOMEM), errors.Is(err, syscall.EADDRNOTAVAIL):
+	case exhausted(err):
 		return ReasonExhausted, "the gateway has no files, memory or ports left for it; raise its limit of open files, or lower limits"
 	case errors.As(err, &dns):
 		return ReasonName, fmt.Sprintf("the name %s cannot be resolved; check server in the configuration and the DNS", c.server.Host)
@@ -133,6 +136,20 @@ func (c *Cluster) connectionFault(err error) (reason, hint string) {
 		return ReasonTimeout, "no answer; check the address and the firewalls"
 	}
 	return ReasonOther, "unexpected error"
+}
+
+// exhausted reports whether it is the gateway that has run out of something it needs
+// for a connection: files, memory, ports. Of an error on the way to a DNS server
+// package net keeps the text alone.
+func exhausted(err error) bool {
+	var dns *net.DNSError
+	asking := errors.As(err, &dns)
+	for _, errno := range []syscall.Errno{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.EADDRNOTAVAIL} {
+		if errors.Is(err, errno) || asking && strings.HasSuffix(dns.Err, ": "+errno.Error()) {
+			return true
+		}
+	}
+	return false
 }
 
 // rejected reports whether err is a TLS alert of the peer, which crypto/tls has no

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"net/http"
 	"strconv"
-	"syscall"
 
 	"github.com/spliceway/spliceway/audit"
 	"github.com/spliceway/spliceway/httpparse"
@@ -45,30 +44,23 @@ func badResponse(err error) *Error {
 		Say: "the API server's response is not valid HTTP/1.1"}
 }
 
-// unreachable is a failed dial. An error of the dialer that has a sentence for
-// the user speaks for itself.
+// unreachable is a failed dial. An error of the dialer that knows what to tell the
+// user, and whether the gateway itself has run out of something, speaks for itself.
 func unreachable(err error) *Error {
 	e := &Error{Blame: audit.BlameUpstream, Status: http.StatusBadGateway, Reason: "upstream-unreachable", Err: err,
 		Say: "the API server can't be reached"}
-	var speaker interface{ Sentence() string }
-	if errors.As(err, &speaker) {
-		e.Say = speaker.Sentence()
+	var speaker interface {
+		Sentence() string
+		Exhausted() bool
 	}
-	if exhausted(err) {
+	if !errors.As(err, &speaker) {
+		return e
+	}
+	e.Say = speaker.Sentence()
+	if speaker.Exhausted() {
 		e.Blame, e.Status, e.Reason = audit.BlameGateway, http.StatusServiceUnavailable, reasonExhausted
 	}
 	return e
-}
-
-// exhausted reports whether it is the gateway that has run out of something it needs
-// for a connection: files, memory, ports.
-func exhausted(err error) bool {
-	for _, errno := range []syscall.Errno{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.EADDRNOTAVAIL} {
-		if errors.Is(err, errno) {
-			return true
-		}
-	}
-	return false
 }
 
 // credentialError is the API server's refusal of the gateway itself.

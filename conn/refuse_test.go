@@ -13,10 +13,11 @@ import (
 )
 
 // saying is a dial error with a sentence for the user.
-type saying struct{}
+type saying struct{ exhausted bool }
 
-func (saying) Error() string    { return "x509: certificate signed by unknown authority" }
-func (saying) Sentence() string { return "the API server's certificate is not the configured one" }
+func (saying) Error() string     { return "x509: certificate signed by unknown authority" }
+func (saying) Sentence() string  { return "the API server's certificate is not the configured one" }
+func (s saying) Exhausted() bool { return s.exhausted }
 
 // What kubectl prints well depends on the request: discovery loses the message of
 // a Status, everything else wants one.

@@ -61,6 +61,7 @@ func clusterErrors() []Known {
 		cluster.ReasonCertificate: "renew the API server's certificate, or set the gateway's clock",
 		cluster.ReasonNoTLS:       "check the port of clusters[].server",
 		cluster.ReasonRejected:    "check the client certificate of clusters[]",
+		cluster.ReasonExhausted:   "raise its limit of open files, LimitNOFILE= of its unit, or lower limits",
 	} {
 		_, sentence, _ := strings.Cut((&cluster.DialError{Reason: reason}).Sentence(), `"": `)
 		all = append(all, Known{sentence, "the gateway can't connect to the API server: " + sentence, "on the gateway: " + do + "; spliceway doctor --config tells more"})

@@ -44,7 +44,7 @@ func TestExplainReasons(t *testing.T) {
 		t.Errorf("%d reason words are explained, and there are %d", len(tokenFaults), len(authn.Reasons()))
 	}
 	for _, reason := range []string{cluster.ReasonTimeout, cluster.ReasonRefused, cluster.ReasonUnreachable, cluster.ReasonName, cluster.ReasonClosed,
-		cluster.ReasonAuthority, cluster.ReasonServerName, cluster.ReasonCertificate, cluster.ReasonNoTLS, cluster.ReasonRejected} {
+		cluster.ReasonAuthority, cluster.ReasonServerName, cluster.ReasonCertificate, cluster.ReasonNoTLS, cluster.ReasonRejected, cluster.ReasonExhausted} {
 		sentence := (&cluster.DialError{Cluster: "prod", Reason: reason}).Sentence()
 		if known := Explain("gateway: " + sentence); known == nil || !strings.Contains(known.Do, "on the gateway") {
 			t.Errorf("Explain(%q) = %+v", sentence, known)

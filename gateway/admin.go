@@ -55,17 +55,20 @@ func (g *Gateway) problems() []string {
 	return append(problems, gen.unreachable()...)
 }
 
-// unreachable lists all API servers if none could be reached when it was last
-// tried. One that is down does not make the gateway useless: the others are still
-// served, and the log and a metric tell of it.
+// unreachable lists all API servers if no connection to any of them could be opened
+// when it was last tried. One that is down does not make the gateway useless: the
+// others are still served, and the log and a metric tell of it.
 func (gen *generation) unreachable() []string {
 	var all []string
 	for _, c := range gen.clusters.Clusters() {
-		err := gen.backends[c.Name()].dials.current()
-		if err == nil {
+		b := gen.backends[c.Name()]
+		if err := b.means.current(); err != nil {
+			all = append(all, "the gateway can't open connections: "+err.Error()) // which says what to do
+		} else if err := b.dials.current(); err != nil {
+			all = append(all, "no API server can be reached: "+err.Error())
+		} else {
 			return nil
 		}
-		all = append(all, "no API server can be reached: "+err.Error()) // which says what to check
 	}
 	return all
 }

@@ -40,7 +40,7 @@ func (g *Gateway) inside() *status.Report {
 func (u *upstream) inside() status.Cluster {
 	stats := u.pool.Stats()
 	c := status.Cluster{Name: u.cluster.Name(), Address: u.cluster.Addr(), Active: stats.Active, Idle: stats.Idle}
-	if err := u.dials.current(); err != nil {
+	if err := u.trouble(); err != nil {
 		c.Error = err.Error()
 	}
 	return c

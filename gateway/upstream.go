@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"sync"
@@ -23,7 +24,8 @@ type upstream struct {
 	pool     *conn.Pool
 	metrics  *metrics.Cluster
 	log      zerolog.Logger
-	dials    health
+	dials    health // of the API server
+	means    health // of the gateway: files, memory and ports for another connection
 	token    health // of its file
 
 	reloaded func(kind string, err error) // tells of files that were read again, or could not be
@@ -57,31 +59,47 @@ func orNone(n int) int {
 	return n
 }
 
-// dialed counts a dial, and logs when the API server stops being reachable and
-// when it is back: once each, however many requests find out.
+// dialed counts a dial, and remembers what it says of the API server and of the
+// gateway. A gateway that has run out of files knows nothing of the API server.
 func (u *upstream) dialed(took time.Duration, err error) {
-	if err == nil {
-		u.metrics.Dial("ok", took)
-		u.metrics.Reachable(true)
-		if u.dials.succeeded() {
-			u.log.Info().Msg("API server is reachable again")
-		}
-		return
-	}
-	result := "failed"
+	result := "ok"
 	var dial *cluster.DialError
-	if errors.As(err, &dial) {
+	switch {
+	case errors.As(err, &dial):
 		result = dial.Reason
+	case err != nil:
+		result = "failed"
 	}
 	u.metrics.Dial(result, took)
-	if result == cluster.ReasonCanceled {
-		return
-	}
-	u.metrics.Reachable(false)
-	if u.dials.failed(err) {
-		u.log.Error().Err(err).Msg("API server is not reachable")
+	switch result {
+	case cluster.ReasonCanceled:
+	case cluster.ReasonExhausted:
+		if u.means.failed(err) {
+			u.log.Error().Err(err).Msg("the gateway can't open connections to the API server")
+		}
+	default:
+		if u.means.succeeded() {
+			u.log.Info().Msg("the gateway can open connections to the API server again")
+		}
+		u.reached(err)
 	}
 }
+
+// reached logs when the API server stops being reachable and when it is back: once
+// each, however many requests find out.
+func (u *upstream) reached(err error) {
+	u.metrics.Reachable(err == nil)
+	switch {
+	case err != nil && u.dials.failed(err):
+		u.log.Error().Err(err).Msg("API server is not reachable")
+	case err == nil && u.dials.succeeded():
+		u.log.Info().Msg("API server is reachable again")
+	}
+}
+
+// trouble is why no connection to the API server could be opened when it was last
+// tried, nil if it could.
+func (u *upstream) trouble() error { return cmp.Or(u.means.current(), u.dials.current()) }
 
 // follow follows the cluster's files and its health until ctx is done.
 func (u *upstream) follow(ctx context.Context, every time.Duration) {
@@ -122,13 +140,13 @@ func (u *upstream) Refresh() (changed bool, err error) {
 }
 
 // probe dials the API server once, so that the log and readiness tell of one that
-// can't be reached before a user does, and then for as long as it can't be reached.
+// can't be reached before a user does, and then for as long as there is trouble.
 // A gateway that is not ready gets no requests: nothing else would find out that
 // the API server is back.
 func (u *upstream) probe(ctx context.Context, every time.Duration) {
 	tick := time.NewTicker(every)
 	defer tick.Stop()
-	for try := true; ; try = u.dials.current() != nil {
+	for try := true; ; try = u.trouble() != nil {
 		if try {
 			u.dialOnce(ctx)
 		}

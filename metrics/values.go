@@ -9,7 +9,7 @@ var (
 	results               = []string{"ok", "healthz", "refused", "limited", "malformed", "rejected", "timeout", "closed", "shutdown", "failed", "panic"}
 	authenticationResults = []string{"ok", "credentials", "malformed", "algorithm", "type", "key", "keys-unavailable", "signature", "expired",
 		"not-yet-valid", "issuer", "audience", "claims", "system-identity", "resource", "proof", "target", "no-cluster", "too-many-connections", "internal"}
-	dialResults     = []string{"ok", "canceled", "timeout", "refused", "unreachable", "name", "closed", "authority", "server-name", "certificate", "no-tls", "tls-rejected", "failed", other}
+	dialResults     = []string{"ok", "canceled", "timeout", "refused", "unreachable", "name", "closed", "authority", "server-name", "certificate", "no-tls", "tls-rejected", "exhausted", "failed", other}
 	retryReasons    = []string{"stale-connection", "credential"}
 	upstreamReasons = []string{"upstream-unreachable", "upstream-closed", "upstream-timeout", "bad-response", "protocol"}
 	abortReasons    = []string{"client-closed", "client-stalled", "body-timeout", "malformed", "token-expired", "shutdown", "recorder", "finished", "protocol", "unknown", "panic", "internal"}

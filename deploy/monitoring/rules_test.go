@@ -114,6 +114,18 @@ var alertTests = []struct {
 		rests: []string{`spliceway_limit_refused_total{instance="gw-1",limit="queue"} 7x40`},
 	},
 	{
+		alert: "SplicewayExhausted",
+		fires: []string{`spliceway_upstream_dials_total{instance="gw-1",cluster="prod",result="exhausted"} 0x35 1x10`, `spliceway_accept_errors_total{instance="gw-1"} 0x40`},
+		says:  "gw-1 cannot open or accept connections: it has no files, memory or ports left.",
+		rests: []string{`spliceway_upstream_dials_total{instance="gw-1",cluster="prod",result="timeout"} 0+1x40`, `spliceway_accept_errors_total{instance="gw-1"} 5x40`},
+	},
+	{
+		alert: "SplicewayExhausted",
+		fires: []string{`spliceway_accept_errors_total{instance="gw-1"} 0+1x40`},
+		says:  "gw-1 cannot open or accept connections: it has no files, memory or ports left.",
+		rests: []string{`spliceway_upstream_dials_total{instance="gw-1",cluster="prod",result="exhausted"} 5x40`},
+	},
+	{
 		alert: "SplicewayConfigurationRefused",
 		fires: []string{`spliceway_config_last_reload_successful{instance="gw-1"} 0x40`},
 		says:  "gw-1 runs with an older configuration, because the new one was refused.",
