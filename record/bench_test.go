@@ -7,6 +7,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 )
 
 // textFrame is what a terminal shows, with some colour, in lines.
@@ -161,6 +162,32 @@ func BenchmarkSeal(b *testing.B) {
 			for b.Loop() {
 				s.write(p)
 				s.lines = s.lines[:0]
+			}
+		})
+	}
+}
+
+// BenchmarkTick is what the store does once in Config.Sync for open recordings of
+// which nothing has come since.
+func BenchmarkTick(b *testing.B) {
+	for _, recordings := range []int{1, 500} {
+		b.Run(fmt.Sprintf("recordings=%d", recordings), func(b *testing.B) {
+			s, err := Open(Config{Dir: b.TempDir(), Sync: time.Hour})
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer s.Close()
+			for range recordings {
+				r, err := s.Start(alice(), nil)
+				if err != nil {
+					b.Fatal(err)
+				}
+				defer r.Close(End{})
+			}
+			s.tick()
+			b.ReportAllocs()
+			for b.Loop() {
+				s.tick()
 			}
 		})
 	}

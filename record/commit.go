@@ -86,6 +86,7 @@ func (r *Recorder) appendCast(p []byte) error {
 		r.store.used.Add(int64(len(p)))
 	}
 	r.store.written.Add(int64(len(p)))
+	r.due.Store(0)
 	switch {
 	case r.store.cfg.Sync == SyncAlways:
 		r.synced.Store(r.offset + int64(len(p)))
@@ -198,6 +199,7 @@ func (r *Recorder) Close(end End) error {
 		}
 	}
 	r.closed = true
+	r.due.Store(0)
 	r.meta.Cause = end.Cause
 	r.meta.Transfers, r.meta.Forwards = end.Transfers, end.Forwards
 	result := r.err

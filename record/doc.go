@@ -18,7 +18,9 @@
 // was given, so that a kill of this process loses none of it. Between
 // [Recorder.Gather] and [Recorder.Flush] it is Flush that answers for all.
 // A crash of the machine loses at most what was written since the last fsync:
-// Config.Sync, or nothing with [SyncAlways].
+// Config.Sync, or nothing with [SyncAlways]. A file that was removed or replaced is
+// noticed with the fsync of what is written next, and within ten seconds and
+// Config.Sync if nothing is.
 //
 // The first error of a Recorder stays. Under [Strict] every later call returns
 // it and the caller has to end the session; under [BestEffort] the calls return

@@ -24,6 +24,7 @@ type Recorder struct {
 	info         os.FileInfo  // of the .cast, nil if it is none of the operating system's
 	synced       atomic.Int64 // octets of the .cast that are on disk for sure
 	unsynced     atomic.Int64 // when the first one behind them was written, in Unix nanoseconds; 0 if there is none
+	due          atomic.Int64 // the age of the store from which on a tick has something to do
 
 	mu         sync.Mutex // guards all below
 	meta       Metadata

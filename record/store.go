@@ -21,6 +21,7 @@ type Store struct {
 	dir  *os.File            // kept open, so that no other directory gets its identity; nil without Dir
 	root os.FileInfo         // of dir
 
+	opened  time.Time
 	used    atomic.Int64 // octets of all files
 	written atomic.Int64 // octets of .cast files, by this Store
 	low     atomic.Bool  // less than MinFree is free
@@ -43,10 +44,11 @@ func Open(cfg Config) (*Store, error) {
 		return nil, err
 	}
 	s := &Store{
-		cfg:  cfg,
-		open: make(map[*Recorder]struct{}),
-		stop: make(chan struct{}),
-		tidy: make(chan struct{}, 1),
+		cfg:    cfg,
+		opened: cfg.now(),
+		open:   make(map[*Recorder]struct{}),
+		stop:   make(chan struct{}),
+		tidy:   make(chan struct{}, 1),
 	}
 	if err := s.openDir(); err != nil {
 		return nil, err

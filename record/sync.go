@@ -32,7 +32,7 @@ func (s *Store) tick() {
 	}
 	recorders := make(chan *Recorder)
 	var group sync.WaitGroup
-	list := s.recorders()
+	list := s.due()
 	for range min(syncers, len(list)) {
 		group.Go(func() {
 			for r := range recorders {
@@ -47,6 +47,27 @@ func (s *Store) tick() {
 	group.Wait()
 }
 
+// lookInterval is after how long the file of a recording is looked at to which nothing
+// was written.
+const lookInterval = 10 * time.Second
+
+// age is since when the store is open, whatever the clock says.
+func (s *Store) age() time.Duration { return s.cfg.now().Sub(s.opened) }
+
+// due returns the open recordings for which there is something to do. It waits for
+// none of them.
+func (s *Store) due() (list []*Recorder) {
+	age := s.age()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for r := range s.open {
+		if age >= time.Duration(r.due.Load()) {
+			list = append(list, r)
+		}
+	}
+	return list
+}
+
 // tick brings to disk what was written, and signs it from time to time. It
 // holds the lock for no fsync.
 func (r *Recorder) tick() {
@@ -55,16 +76,30 @@ func (r *Recorder) tick() {
 		r.finish() // Close told of the error
 		return
 	}
-	if err := r.onDisk(offset); err != nil {
+	err := r.onDisk(offset)
+	if err == nil && checkpoint != nil {
+		err = r.sign(checkpoint)
+	}
+	if err != nil {
 		r.failLater(err)
 		return
 	}
-	if checkpoint == nil {
+	r.rest(offset)
+}
+
+// rest says when there is something to do next, if nothing comes behind offset.
+func (r *Recorder) rest(offset int64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed || r.offset != offset {
 		return
 	}
-	if err := r.sign(checkpoint); err != nil {
-		r.failLater(err)
+	wait := lookInterval
+	if r.err == nil && offset > r.checkpointed {
+		left := r.store.cfg.Checkpoint - r.store.cfg.now().Sub(r.checkpointTime)
+		wait = min(wait, left)
 	}
+	r.due.Store(int64(r.store.age() + wait))
 }
 
 // prepare returns a checkpoint if it is time for one, and how much has to be on
