@@ -15,7 +15,8 @@ var example string
 // About is what is to know before the keys, as plain text.
 const About = `The gateway reads one file of YAML, named by --config. Unknown and repeated keys are
 refused, with line and column; anchors, tags and several documents are not understood.
-Relative file names are relative to the file. Environment variables are not expanded.
+Relative file names are relative to the file. Environment variables are not expanded,
+but for ${CREDENTIALS_DIRECTORY} of systemd where a file name begins with it.
 
 Durations are written as 10s, 5m or 1h30m, sizes as 512B, 64KiB, 1MiB or 1GiB. What is
 called a list of texts takes [a, b], or each value in a line of its own behind a dash.

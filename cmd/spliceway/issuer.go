@@ -85,7 +85,8 @@ func newRotate() *cobra.Command {
 		Short: "Add a signing key, which signs from then on",
 		Long: `Add a signing key to the issuer's data directory. A running issuer takes it up
 within seconds. Older keys are published until you delete their files, which you may
-do when the last token that they signed has expired.`,
+do when the last token that they signed has expired. Run it as the issuer's user, who
+has to be able to read the key.`,
 		Example: `  spliceway issuer rotate-key --data-dir /var/lib/spliceway-issuer`,
 		Args:    noArguments,
 		RunE: func(command *cobra.Command, _ []string) error {
