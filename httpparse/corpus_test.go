@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	. "github.com/spliceway/spliceway/httpparse"
+	"github.com/spliceway/spliceway/internal/wirecase"
 )
 
 // parseHex reads a chunk size.
@@ -18,9 +19,9 @@ func parseHex(s string) (int64, error) { return strconv.ParseInt(s, 16, 64) }
 // TestWireCases judges every case of testdata, cut in every way.
 func TestWireCases(t *testing.T) {
 	count := map[string]int{}
-	for _, c := range wireCases(t) {
+	for _, c := range wirecase.Load(t, "testdata", "") {
 		count[c.Strength]++
-		t.Run(c.family+"/"+c.Name, func(t *testing.T) { runWireCase(t, c) })
+		t.Run(c.Family+"/"+c.Name, func(t *testing.T) { runWireCase(t, c) })
 	}
 	t.Logf("cases by strength: %v", count)
 	if total := count["must"] + count["should"] + count["policy"]; total != 375 {
@@ -30,8 +31,8 @@ func TestWireCases(t *testing.T) {
 
 // runWireCase judges one case given whole, and wants the same verdict and result when it is given octet by octet, in
 // two parts cut at each position, twice, and with octets behind it.
-func runWireCase(t *testing.T, c *wireCase) {
-	stream := c.stream(t)
+func runWireCase(t *testing.T, c *wirecase.Case) {
+	stream := []byte(c.Stream(t))
 	whole := read(t, c, false, stream)
 	judge(t, c, whole)
 	want := verdict(whole)
@@ -83,9 +84,9 @@ func cuts(n int) []int {
 }
 
 // read gives the pieces to an exchange and ends the stream.
-func read(t *testing.T, c *wireCase, endless bool, pieces ...[]byte) *exchange {
+func read(t *testing.T, c *wirecase.Case, endless bool, pieces ...[]byte) *exchange {
 	t.Helper()
-	x := &exchange{responses: c.isResponse(), endless: endless}
+	x := &exchange{responses: isResponse(c), endless: endless}
 	if x.responses {
 		x.request = contextRequest(t, c)
 	}
@@ -99,7 +100,7 @@ func read(t *testing.T, c *wireCase, endless bool, pieces ...[]byte) *exchange {
 }
 
 // contextRequest makes the request that the response of a case answers.
-func contextRequest(t *testing.T, c *wireCase) *Request {
+func contextRequest(t *testing.T, c *wirecase.Case) *Request {
 	t.Helper()
 	head := c.Method + " / HTTP/1.1\r\nHost: k8s.example\r\n"
 	switch c.Upgrade {
@@ -135,7 +136,7 @@ func verdict(x *exchange) string {
 }
 
 // judge compares what an exchange saw of the whole stream with what the case wants.
-func judge(t *testing.T, c *wireCase, x *exchange) {
+func judge(t *testing.T, c *wirecase.Case, x *exchange) {
 	t.Helper()
 	if len(x.seen) > 0 {
 		judgeForwarded(t, c, x.seen[0].forwarded)
@@ -157,7 +158,7 @@ func judge(t *testing.T, c *wireCase, x *exchange) {
 	if got := framingText(m.framing.Kind, m.framing.Length, m.framing.Kind == FramingLength); got != c.Framing {
 		t.Errorf("framing %s, want %s", got, c.Framing)
 	}
-	if want := unescape(t, c.Body); !bytes.Equal(m.body, want) {
+	if want := []byte(wirecase.Unescape(t, c.Body)); !bytes.Equal(m.body, want) {
 		t.Errorf("body %q, want %q", m.body, want)
 	}
 	if m.end != c.Consumed {
@@ -169,15 +170,15 @@ func judge(t *testing.T, c *wireCase, x *exchange) {
 	if want := c.Rest == "reject"; (x.failed != nil) != want {
 		t.Errorf("rest refused = %v, want %v", x.failed, want)
 	}
-	if early := c.stream(t)[c.Consumed:]; c.Early && !bytes.Equal(x.early, early) {
+	if early := []byte(c.Stream(t))[c.Consumed:]; c.Early && !bytes.Equal(x.early, early) {
 		t.Errorf("tunnel begins with %q, want %q", x.early, early)
 	}
 }
 
 // judgeForwarded looks for what must and must not reach the other side.
-func judgeForwarded(t *testing.T, c *wireCase, forwarded []byte) {
+func judgeForwarded(t *testing.T, c *wirecase.Case, forwarded []byte) {
 	t.Helper()
-	if c.family == "req-trailers" { // the head may say what the trailer must not
+	if c.Family == "req-trailers" { // the head may say what the trailer must not
 		_, forwarded, _ = bytes.Cut(forwarded, []byte("\r\n\r\n"))
 	}
 	for _, s := range c.Forward.Without {
@@ -196,7 +197,7 @@ func judgeForwarded(t *testing.T, c *wireCase, forwarded []byte) {
 }
 
 // judgeTwice gives the stream twice at once.
-func judgeTwice(t *testing.T, c *wireCase, whole *exchange, stream []byte) {
+func judgeTwice(t *testing.T, c *wirecase.Case, whole *exchange, stream []byte) {
 	t.Helper()
 	x := read(t, c, true, slices.Concat(stream, stream))
 	if whole.failed != nil {
@@ -223,7 +224,7 @@ func judgeTwice(t *testing.T, c *wireCase, whole *exchange, stream []byte) {
 }
 
 // judgeTrailing gives the stream with octets behind it that begin no message.
-func judgeTrailing(t *testing.T, c *wireCase, whole *exchange, stream []byte) {
+func judgeTrailing(t *testing.T, c *wirecase.Case, whole *exchange, stream []byte) {
 	t.Helper()
 	x := read(t, c, true, slices.Concat(stream, []byte("\x16\x03\x01\x00")))
 	if whole.failed != nil {
@@ -232,7 +233,7 @@ func judgeTrailing(t *testing.T, c *wireCase, whole *exchange, stream []byte) {
 		}
 		return
 	}
-	if whole.seen[0].framing.Kind == FramingUntilClose || whole.tunnel || c.Consumed != len(stream) && c.isResponse() {
+	if whole.seen[0].framing.Kind == FramingUntilClose || whole.tunnel || c.Consumed != len(stream) && isResponse(c) {
 		return // they belong to it
 	}
 	if x.failed == nil {
@@ -248,14 +249,14 @@ func judgeTrailing(t *testing.T, c *wireCase, whole *exchange, stream []byte) {
 // TestWireCasesReadByNetHTTP wants that an independent parser reads what we forward as we do.
 func TestWireCasesReadByNetHTTP(t *testing.T) {
 	read := 0
-	for _, c := range wireCases(t) {
-		if c.isResponse() || c.Expect != "accept" {
+	for _, c := range wirecase.Load(t, "testdata", "") {
+		if isResponse(c) || c.Expect != "accept" {
 			continue
 		}
 		x := &exchange{}
-		x.feed(c.stream(t))
+		x.feed([]byte(c.Stream(t)))
 		for _, m := range x.seen {
-			sameAsNetHTTP(t, c.family+"/"+c.Name, m)
+			sameAsNetHTTP(t, c.Family+"/"+c.Name, m)
 			read++
 		}
 	}

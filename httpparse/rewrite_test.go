@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	. "github.com/spliceway/spliceway/httpparse"
+	"github.com/spliceway/spliceway/internal/wirecase"
 )
 
 // TestAppendRequest has whole heads as the client sends them and as the server gets them.
@@ -135,13 +136,13 @@ func TestAppendRequestRandomHeads(t *testing.T) {
 // only the gateway may add.
 func TestWireCasesAgain(t *testing.T) {
 	count := 0
-	for _, c := range wireCases(t) {
+	for _, c := range wirecase.Load(t, "testdata", "") {
 		if c.Expect != "accept" {
 			continue
 		}
 		count++
-		name, stream := c.family+"/"+c.Name, c.stream(t)
-		if c.isResponse() {
+		name, stream := c.Family+"/"+c.Name, []byte(c.Stream(t))
+		if isResponse(c) {
 			responseAgain(t, name, contextRequest(t, c), stream)
 			continue
 		}

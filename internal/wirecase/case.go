@@ -40,6 +40,7 @@ type Case struct {
 	Early     bool   `json:"early_data"`  // what follows belongs to the tunnel
 	Forward   struct {
 		Without []string `json:"must_not_contain"`
+		Gateway bool     `json:"must_contain_gateway_identity"`
 	} `json:"forward"`
 }
 
