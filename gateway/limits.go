@@ -10,6 +10,7 @@ import (
 	"github.com/spliceway/spliceway/config"
 	"github.com/spliceway/spliceway/conn"
 	"github.com/spliceway/spliceway/limit"
+	"github.com/spliceway/spliceway/status"
 	"github.com/spliceway/spliceway/tlsmux"
 )
 
@@ -19,13 +20,15 @@ const (
 	limitConnections = "connections" // for which accepting waits
 	limitPerUser     = "connections_per_user"
 	limitStreams     = "streams_per_user"
+	limitUpstream    = "upstream"
+	limitQueue       = "queue"
 )
 
 // requestLimits are the words for the reasons of package conn.
 var requestLimits = map[string]string{
 	conn.ReasonRequestRate:  "request_rate",
 	conn.ReasonStreams:      limitStreams,
-	conn.ReasonQueueFull:    "queue",
+	conn.ReasonQueueFull:    limitQueue,
 	conn.ReasonQueueTime:    "queue_time",
 	conn.ReasonHeadTooLarge: "head",
 }
@@ -49,22 +52,51 @@ func (g *Gateway) applyLimits(cfg *config.Config) {
 	g.gates.configure(cfg)
 }
 
-// watchLimits makes limits metrics.
-func (g *Gateway) watchLimits() {
-	for _, w := range []struct {
-		limit string
-		most  func(*config.Limits) int
-		inUse func() int
-	}{
+// counted is a limit of which something is in use: of one for each source or user,
+// what the one has that has most.
+type counted struct {
+	limit string
+	most  func(*config.Limits) int // zero: no limit
+	inUse func() int
+}
+
+// counted lists the limits that are for all clusters.
+func (g *Gateway) counted() []counted {
+	return []counted{
 		{limitConnections, func(l *config.Limits) int { return l.Connections }, g.mux.Connections},
 		{tlsmux.LimitPerSource, func(l *config.Limits) int { return l.ConnectionsPerSource }, func() int { return g.mux.Usage().PerSource }},
 		{tlsmux.LimitOpening, func(l *config.Limits) int { return l.Unauthenticated }, func() int { return g.mux.Usage().Opening }},
 		{tlsmux.LimitOpeningPerSource, func(l *config.Limits) int { return l.UnauthenticatedPerSource }, func() int { return g.mux.Usage().OpeningPerSource }},
 		{limitPerUser, func(l *config.Limits) int { return l.ConnectionsPerUser }, func() int { n, _ := g.accounts.Highest(); return n }},
 		{limitStreams, func(l *config.Limits) int { return l.StreamsPerUser }, func() int { _, n := g.accounts.Highest(); return n }},
-	} {
-		g.metrics.WatchLimit(w.limit, func() int { return w.most(&g.config().Limits) }, w.inUse)
 	}
+}
+
+// watchLimits makes limits metrics.
+func (g *Gateway) watchLimits() {
+	for _, c := range g.counted() {
+		g.metrics.WatchLimit(c.limit, func() int { return c.most(&g.config().Limits) }, c.inUse)
+	}
+}
+
+// limitsInside lists all limits of which something is in use.
+func (g *Gateway) limitsInside(gen *generation) []status.Limit {
+	limits := &gen.config.Limits
+	var all []status.Limit
+	for _, c := range g.counted() {
+		l := status.Limit{Name: c.limit, InUse: c.inUse()}
+		if most := c.most(limits); most > 0 {
+			l.Most = &most
+		}
+		all = append(all, l)
+	}
+	for _, c := range gen.clusters.Clusters() {
+		s := gen.backends[c.Name()].conn.Gate.Stats()
+		all = append(all,
+			status.Limit{Name: limitUpstream, Cluster: c.Name(), InUse: s.In[limit.Short] + s.In[limit.Stream], Most: &limits.Upstream},
+			status.Limit{Name: limitQueue, Cluster: c.Name(), InUse: max(s.Waiting[limit.Short], s.Waiting[limit.Stream]), Most: &limits.Queue})
+	}
+	return all
 }
 
 // openAccount counts a connection of a user who has been let in.

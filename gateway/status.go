@@ -16,7 +16,7 @@ func (g *Gateway) inside() *status.Report {
 		Time: time.Now().UTC(), PID: os.Getpid(), Version: g.version, Started: g.started.UTC(),
 		Draining: g.draining.Load(), Problems: g.problems(),
 		Configuration: status.Configuration{Loaded: gen.loaded.UTC()},
-		Limits:        status.Limits{Connections: g.mux.Connections(), MaxConnections: gen.config.Limits.Connections},
+		Limits:        g.limitsInside(gen),
 		Keys:          status.Keys{Source: gen.keys.source()},
 		Certificates:  []status.Certificate{},
 		Recordings:    gen.recorder.inside(),

@@ -3,11 +3,14 @@ package gateway
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -38,7 +41,8 @@ func openCommand(w http.ResponseWriter, _ *http.Request) {
 
 func TestStatus(t *testing.T) {
 	path := strings.Split(execPath, "?")[0]
-	b := start(t, settings{"admin": `{socket: admin.sock}`, "recordings": `{dir: rec, mode: off, quota: 1GiB, minFree: 0B, rules: [{name: shop, namespaces: [shop], mode: strict}]}`})
+	b := start(t, settings{"admin": `{socket: admin.sock}`, "limits": `{connections: 64, connectionsPerSource: 0, streamsPerUser: 7, queue: 0}`,
+		"recordings": `{dir: rec, mode: off, quota: 1GiB, minFree: 0B, rules: [{name: shop, namespaces: [shop], mode: strict}]}`})
 	b.api.on(path, openCommand)
 	b.api.on("/apis/stream", echo)
 	plain, session, application := b.open(), b.open(), b.open()
@@ -71,7 +75,9 @@ func TestStatus(t *testing.T) {
 	if other.Kind != "" || other.Mode != "off" || other.SessionID != "" || other.BytesUp != 5 || other.BytesDown != 5 {
 		t.Errorf("the stream that nobody looks into is %+v, want 5 octets each way", other)
 	}
-	if r.Limits.Connections != 3 || r.Limits.MaxConnections != 16384 || r.Draining || r.Version != "v1" || r.PID != os.Getpid() {
+	wantLimits(t, r.Limits, "connections 3/64", "connections_per_source 3/none", "unauthenticated 0/2048", "unauthenticated_per_source 0/512",
+		"connections_per_user 3/4096", "streams_per_user 2/7", "upstream prod 2/8192", "queue prod 0/0")
+	if r.Draining || r.Version != "v1" || r.PID != os.Getpid() {
 		t.Errorf("the gateway is %+v", r)
 	}
 	if r.Keys.Fetched == nil || !strings.HasSuffix(r.Keys.Source, "keys.json") || len(r.Certificates) != 1 || !r.Certificates[0].Expires.After(r.Time) {
@@ -86,6 +92,22 @@ func TestStatus(t *testing.T) {
 	session.Close()
 	application.Close()
 	b.until("the streams are gone", func() bool { return len(b.report().Streams) == 0 })
+}
+
+// wantLimits wants these, as "limit cluster in use/most".
+func wantLimits(t *testing.T, limits []status.Limit, want ...string) {
+	t.Helper()
+	var got []string
+	for _, l := range limits {
+		most := "none"
+		if l.Most != nil {
+			most = strconv.Itoa(*l.Most)
+		}
+		got = append(got, strings.Join(strings.Fields(fmt.Sprintf("%s %s %d/%s", l.Name, l.Cluster, l.InUse, most)), " "))
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("limits: %q, want %q", got, want)
+	}
 }
 
 // What was reloaded when, and what was refused, can be seen; so can draining.

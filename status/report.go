@@ -2,7 +2,8 @@ package status
 
 import "time"
 
-// Report is a gateway at one moment. Times are in UTC. Lists are sorted by time, the oldest first.
+// Report is a gateway at one moment. Times are in UTC. Connections and streams are sorted by time, the
+// oldest first.
 type Report struct {
 	Time    time.Time `json:"time"`
 	PID     int       `json:"pid"`
@@ -13,7 +14,7 @@ type Report struct {
 	Problems []string `json:"problems,omitempty"` // what keeps it from being of use, as /readyz has it
 
 	Configuration Configuration `json:"configuration"`
-	Limits        Limits        `json:"limits"`
+	Limits        []Limit       `json:"limits"`
 	Keys          Keys          `json:"signing_keys"`
 	Certificates  []Certificate `json:"certificates"`
 	Clusters      []Cluster     `json:"clusters"`
@@ -29,10 +30,13 @@ type Configuration struct {
 	Refused string    `json:"refused,omitempty"` // why a later one was not taken
 }
 
-// Limits is how much is in use of what is limited.
-type Limits struct {
-	Connections    int `json:"connections"` // of clients, those that are not yet tunnels included
-	MaxConnections int `json:"max_connections"`
+// Limit is how much is in use of what is limited. Of a limit for each source or user, it is what the one has that has
+// most.
+type Limit struct {
+	Name    string `json:"limit"`             // as metrics have it
+	Cluster string `json:"cluster,omitempty"` // that it is for; empty: all
+	InUse   int    `json:"in_use"`
+	Most    *int   `json:"most,omitempty"` // nil: no limit
 }
 
 // Keys are the issuer's signing keys.

@@ -13,13 +13,16 @@ import (
 	"github.com/charmbracelet/x/ansi"
 )
 
-// Write writes r as text: what concerns the gateway as lines, connections and streams as tables. Lines that are longer
+// Write writes r as text: what concerns the gateway as lines, limits, connections and streams as tables. Lines that are longer
 // than width columns are cut; if width is zero, none is.
 func (r *Report) Write(w io.Writer, width int) error {
 	var b strings.Builder
 	out := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	r.facts(out)
 	out.Flush() // to memory
+	b.WriteByte('\n')
+	r.limits(out)
+	out.Flush()
 	b.WriteByte('\n')
 	r.connections(out)
 	out.Flush()
@@ -53,8 +56,7 @@ func (r *Report) facts(w io.Writer) {
 	if r.Configuration.Refused != "" {
 		line("", "a later one was refused: %s", r.Configuration.Refused)
 	}
-	line("connections", "%d of at most %d, %d of them authenticated, %d streams",
-		r.Limits.Connections, r.Limits.MaxConnections, len(r.Connections), len(r.Streams))
+	line("connections", "%d authenticated, %d streams", len(r.Connections), len(r.Streams))
 	fetched := "never read"
 	if r.Keys.Fetched != nil {
 		fetched = "read " + r.ago(*r.Keys.Fetched) + " ago"
@@ -82,6 +84,17 @@ func (r *Report) facts(w io.Writer) {
 	}
 	for _, p := range r.Problems {
 		line("PROBLEM", "%s", p)
+	}
+}
+
+func (r *Report) limits(w io.Writer) {
+	row(w, "LIMIT", "CLUSTER", "IN USE", "AT MOST")
+	for _, l := range r.Limits {
+		most := "no limit"
+		if l.Most != nil {
+			most = strconv.Itoa(*l.Most)
+		}
+		row(w, l.Name, l.Cluster, strconv.Itoa(l.InUse), most)
 	}
 }
 

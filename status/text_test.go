@@ -18,8 +18,11 @@ func example() *Report {
 	return &Report{
 		Time: now, PID: 812, Version: "v1.4.0", Started: ago(76 * time.Hour),
 		Configuration: Configuration{Loaded: ago(2*time.Hour + 5*time.Minute), Refused: "config: 1 problem"},
-		Limits:        Limits{Connections: 3, MaxConnections: 16384},
-		Keys:          Keys{Source: "https://issuer.example.com/keys", Fetched: &fetched},
+		Limits: []Limit{
+			{Name: "connections", InUse: 3, Most: new(16384)}, {Name: "connections_per_source", InUse: 3},
+			{Name: "upstream", Cluster: "prod", InUse: 2, Most: new(1024)}, {Name: "queue", Cluster: "prod", InUse: 0, Most: new(0)},
+		},
+		Keys: Keys{Source: "https://issuer.example.com/keys", Fetched: &fetched},
 		Certificates: []Certificate{
 			{File: "/etc/spliceway/tls.crt", Expires: now.Add(29*24*time.Hour + 3*time.Hour)},
 			{File: "/etc/spliceway/old.crt", Expires: ago(time.Hour)},
