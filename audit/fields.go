@@ -7,6 +7,7 @@ const (
 	FieldEvent      = "event"       // one of the Event constants; audit lines only
 	FieldConnID     = "conn_id"     // the gateway's id of a client connection
 	FieldRequestID  = "request_id"  // the gateway's id of a request
+	FieldTraceID    = "trace_id"    // of a request, if requests are traced
 	FieldSessionID  = "session_id"  // the gateway's id of a recorded session
 	FieldStreamID   = "stream_id"   // SPDY stream id within a session
 	FieldClientID   = "client_id"   // the client's X-Connection-Id: untrusted text

@@ -6,6 +6,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/rs/zerolog"
+
+	"github.com/spliceway/spliceway/trace"
 )
 
 // Longest text of each kind that is written, in octets.
@@ -53,7 +55,8 @@ type ConnectionEnd struct {
 type Request struct {
 	Connection *Connection // required
 	ID         []byte
-	Info       *RequestInfo // nil if the head could not be read
+	Trace      trace.Context // zero if requests are not traced
+	Info       *RequestInfo  // nil if the head could not be read
 	Method     []byte
 	Path       []byte // as sent; a query is cut off. If empty, Info's Path is written
 	Status     int    // sent to the client; 0 if none was
@@ -135,6 +138,9 @@ func (l *Log) Request(r *Request) {
 	c := r.Connection
 	ln.str(FieldConnID, c.ID, maxID)
 	ln.bytes(FieldRequestID, r.ID, maxID)
+	if r.Trace.Valid() {
+		ln.e.Hex(FieldTraceID, r.Trace.TraceID[:])
+	}
 	ln.str(FieldRemoteAddr, c.RemoteAddr, maxName)
 	ln.str(FieldUser, c.User, maxName)
 	ln.str(FieldCluster, c.Cluster, maxName)

@@ -4,6 +4,7 @@ package conn
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 )
 
@@ -15,6 +16,8 @@ func TestAllocs(t *testing.T) {
 	const chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n7\r\n{items}\r\n0\r\n\r\n"
 	tests := []struct{ name, request, requestMark, response, responseMark string }{
 		{"get", pod, emptyLine, response("200 OK", "{}"+endMark, "Content-Type: application/json", "Audit-Id: c1-1"), endMark},
+		{"get-traced", pod, emptyLine, response("200 OK", "{}"+endMark), endMark},
+		{"get-with-parent-traced", request("GET /api/v1/pods", parentLine, stateLine), emptyLine, response("200 OK", "{}"+endMark), endMark},
 		{"get-with-hop-by-hop-fields", pod, emptyLine, response("200 OK", "{}"+endMark, "Connection: keep-alive", "Keep-Alive: timeout=5"), endMark},
 		{"get-chunked", pod, emptyLine, chunked, lastChunk},
 		{"get-of-many-records", pod, emptyLine, response("200 OK", fmt.Sprintf("%100000d", 1)+endMark), endMark},
@@ -24,7 +27,7 @@ func TestAllocs(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			b := newBed(t, layers{}, answers(test.requestMark, []byte(test.response)))
+			b := newBed(t, layers{traced: strings.HasSuffix(test.name, "-traced")}, answers(test.requestMark, []byte(test.response)))
 			octets := []byte(test.request)
 			b.roundTrip(octets, test.responseMark) // dials, and fills the pools
 			if got := testing.AllocsPerRun(500, func() { b.roundTrip(octets, test.responseMark) }); got != 0 {

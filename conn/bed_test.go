@@ -15,6 +15,7 @@ import (
 	"github.com/spliceway/spliceway/audit"
 	"github.com/spliceway/spliceway/internal/testnet"
 	"github.com/spliceway/spliceway/internal/tlsio"
+	"github.com/spliceway/spliceway/trace"
 )
 
 // bed is a gateway over TCP between a client and an API server that do no more
@@ -30,6 +31,7 @@ type bed struct {
 // layers is how much TLS lies around TCP.
 type layers struct {
 	client, server int
+	traced         bool // requests have a place in a trace
 	ca             *testnet.CA
 	cert           tls.Certificate
 }
@@ -86,6 +88,9 @@ func newBed(tb testing.TB, l layers, serve func(net.Conn)) *bed {
 	pool := NewPool(PoolConfig{Dial: b.dial})
 	config := &Config{Pool: pool, Credential: &fixed{line: []byte("Authorization: Bearer gateway\r\n")},
 		Host: []byte("api.test:6443"), Done: func(*audit.Request) {}}
+	if l.traced {
+		config.Trace = new(trace.Tracer).Start
+	}
 	theirs, ours := testnet.TCPPair(tb)
 	opened, accepted := l.accept(theirs, ours)
 	b.client = opened

@@ -6,6 +6,7 @@ import (
 	"github.com/spliceway/spliceway/audit"
 	"github.com/spliceway/spliceway/httpparse"
 	"github.com/spliceway/spliceway/limit"
+	"github.com/spliceway/spliceway/trace"
 )
 
 // Credential is how the gateway itself authenticates to the API server.
@@ -35,6 +36,10 @@ type Config struct {
 	// client learns of it. An error refuses the upgrade; an *Error says how. If
 	// Tap is nil, streams are spliced unwatched.
 	Tap func(*Upgrade) (Tap, error)
+	// Trace is asked for the place of each request in a trace, below the parent that
+	// the client has named, if any. If it is nil, what the client says of a trace goes
+	// on as it came.
+	Trace func(parent trace.Context) trace.Context
 	// Begun is called at the beginning of each request, and may be nil.
 	Begun func()
 	// Done is told of each request when it has ended. What it gets is valid

@@ -44,8 +44,9 @@ type Conn struct {
 	end     *Error   // why, unless it is orderly
 	x       exchange
 	told    audit.Request // what Done gets
-	lines   [3][]byte
+	lines   [4][]byte
 	auditID []byte // "Audit-ID: …\r\n"
+	parent  []byte // "traceparent: …\r\n"; nil unless Config.Trace is set
 	small   [smallBuffer]byte
 
 	uplink uplink

@@ -11,6 +11,7 @@ import (
 	"github.com/spliceway/spliceway/audit"
 	"github.com/spliceway/spliceway/httpparse"
 	"github.com/spliceway/spliceway/limit"
+	"github.com/spliceway/spliceway/trace"
 )
 
 // maxInterim is how many interim responses one request may have.
@@ -23,6 +24,7 @@ type exchange struct {
 	waited   time.Duration // from start to the head of a final response; 0 if there was none
 	id       []byte        // aliases Conn.auditID
 	info     audit.RequestInfo
+	trace    trace.Context     // zero unless Config.Trace is set
 	up       body              // request body; owned by the uplink while that runs
 	downBody body              // response body
 	sent     []byte            // what the API server is sent first: head, and body octets that came with it
@@ -55,6 +57,9 @@ func (x *exchange) begin(c *Conn, n int) {
 	x.start = time.Now()
 	x.id = c.nextID()
 	x.info.Parse(c.req.Method, c.req.Target)
+	if c.config.Trace != nil {
+		x.trace = c.config.Trace(parentOf(c.req.Header))
+	}
 	x.up.start(c.req.Framing)
 	x.upstream, x.status, x.err, x.waited = nil, 0, nil, 0
 	x.kind = limit.Short
@@ -183,7 +188,10 @@ func (c *Conn) assemble() *Error {
 }
 
 func (c *Conn) appendHead(dst []byte) []byte {
-	c.lines = [3][]byte{c.caller.Lines, c.config.Credential.Authorization(), c.auditID}
+	c.lines = [4][]byte{c.caller.Lines, c.config.Credential.Authorization(), c.auditID}
+	if c.config.Trace != nil {
+		c.lines[3] = c.traceLine()
+	}
 	return httpparse.AppendRequest(dst, &c.req, &httpparse.RequestEdit{Host: c.config.Host, Lines: c.lines[:]})
 }
 
@@ -457,7 +465,7 @@ func (c *Conn) report() {
 		return
 	}
 	c.told = audit.Request{
-		Connection: c.caller.Connection, ID: x.id, Info: &x.info, Method: c.req.Method,
+		Connection: c.caller.Connection, ID: x.id, Trace: x.trace, Info: &x.info, Method: c.req.Method,
 		Status: x.status, Protocol: x.protocol.String(), BytesUp: x.bytes.up, BytesDown: x.bytes.down,
 		Duration: time.Since(x.start), Answered: x.waited, AuditID: x.auditID, UserAgent: c.req.Header.Get("User-Agent"),
 	}

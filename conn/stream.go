@@ -121,7 +121,7 @@ func (s *stream) open() *Error {
 	reserved := c.x.reserved
 	c.x.reserved = nil
 	tap, err := c.config.Tap(&Upgrade{
-		Caller: c.caller, ID: c.x.id, Info: &c.x.info, Request: &c.req, Response: &c.resp,
+		Caller: c.caller, ID: c.x.id, Trace: c.x.trace, Info: &c.x.info, Request: &c.req, Response: &c.resp,
 		Reservation: reserved, wake: s.wake, end: s.end, finish: s.finish,
 	})
 	if err == nil {

@@ -3,6 +3,7 @@ package conn
 import (
 	"github.com/spliceway/spliceway/audit"
 	"github.com/spliceway/spliceway/httpparse"
+	"github.com/spliceway/spliceway/trace"
 )
 
 // Upgrade is a stream that the API server has agreed to. What it points at is
@@ -10,6 +11,7 @@ import (
 type Upgrade struct {
 	Caller   *Caller
 	ID       []byte // of the request
+	Trace    trace.Context
 	Info     *audit.RequestInfo
 	Request  *httpparse.Request
 	Response *httpparse.Response

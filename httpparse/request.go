@@ -56,6 +56,16 @@ func ParseConnect(buf []byte, lim *Limits, req *Request) (n int, err error) {
 	return req.parse(&p)
 }
 
+// Remove keeps the fields of a name, compared without regard to case, out of what AppendRequest prints. They stay in
+// Header.
+func (r *Request) Remove(name string) {
+	for i := range r.Header {
+		if f := &r.Header[i]; sameName(f.Name, name) {
+			f.drop = true
+		}
+	}
+}
+
 // parse makes r the request that p reads.
 func (r *Request) parse(p *parser) (n int, err error) {
 	*r = Request{}
