@@ -21,6 +21,7 @@ type Config struct {
 	Drain         Drain         `yaml:"drain"`
 	Recordings    Recordings    `yaml:"recordings"`
 	Audit         Audit         `yaml:"audit"`
+	Tracing       Tracing       `yaml:"tracing"`
 	Log           Log           `yaml:"log"`
 	Sandbox       Sandbox       `yaml:"sandbox"`
 
@@ -229,6 +230,7 @@ func defaults() Config {
 			MinFree:    1 << 30,
 		},
 		Audit:   Audit{Output: "stdout"},
+		Tracing: Tracing{Ratio: 1},
 		Log:     Log{Level: "info", Format: "json"},
 		Sandbox: Sandbox{Landlock: LandlockAuto},
 	}

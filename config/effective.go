@@ -16,6 +16,7 @@ func (c *Config) Effective() ([]byte, error) {
 		yaml.IndentSequence(true),
 		yaml.CustomMarshaler(func(d time.Duration) ([]byte, error) { return []byte(durationText(d)), nil }),
 		yaml.CustomMarshaler(func(s Sync) ([]byte, error) { return []byte(s.String()), nil }),
+		yaml.CustomMarshaler(func(r Ratio) ([]byte, error) { return []byte(r.String()), nil }),
 		yaml.CustomMarshaler(func(s Size) ([]byte, error) { return []byte(s.String()), nil }),
 	)
 	if err := encoder.Encode(c); err != nil {

@@ -47,6 +47,7 @@ func (c *Config) CheckFiles() error {
 	if c.Recordings.Enabled() {
 		f.recordings(&c.Recordings)
 	}
+	f.tracing(&c.Tracing)
 	if dir := filepath.Dir(c.Admin.Socket); c.Admin.Socket != "" && !missing(dir) { // else systemd makes it, or the gateway
 		f.problem("admin.socket", writable(dir))
 	}

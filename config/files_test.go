@@ -39,6 +39,7 @@ clusters:
     clientKeyFile: tls.key
 recordings: {dir: rec, sealKeyFile: keys/seal.key}
 audit: {output: log/audit.log}
+tracing: {endpoint: "https://collector.test", caFile: ca.crt, headersFile: headers}
 `
 
 func newFolder(t *testing.T) *folder {
@@ -48,6 +49,7 @@ func newFolder(t *testing.T) *folder {
 	testnet.WritePair(t, f.ca.Issue(t, "b.int"), f.path("more.crt"), f.path("more.key"))
 	f.write(t, "ca.key", string(f.ca.KeyPEM(t)))
 	f.write(t, "token", "hunter2\n")
+	f.write(t, "headers", "X-Key: hunter2\n")
 	f.write(t, "spliceway.yaml", fullFolder)
 	for _, dir := range []string{"cache", "rec", "log", "keys"} {
 		if err := os.Mkdir(f.path(dir), 0o700); err != nil {
@@ -151,6 +153,8 @@ func TestCheckFiles(t *testing.T) {
 		{"keys-authority-not-pem", func(t *testing.T, f *folder) {
 			f.write(t, "spliceway.yaml", strings.Replace(fullFolder, `jwksCAFile: ca.crt`, "jwksCAFile: token", 1))
 		}, "authn.jwksCAFile", 8, "no certificate in PEM"},
+		{"headers-missing", func(t *testing.T, f *folder) { f.remove(t, "headers") }, "tracing", 22, "no such file"},
+		{"headers-that-are-none", func(t *testing.T, f *folder) { f.write(t, "headers", "hunter2\n") }, "tracing", 22, "line 1 is not of the form Name: value"},
 		{"issuing-ca-is-none", func(t *testing.T, f *folder) {
 			f.write(t, "spliceway.yaml", strings.Replace(fullFolder, "certificateFile: ca.crt, privateKeyFile: ca.key", "certificateFile: tls.crt, privateKeyFile: tls.key", 1))
 		}, "tls.issuingCA.certificateFile", 7, "is not the certificate of an authority"},

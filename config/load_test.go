@@ -108,6 +108,7 @@ recordings:
     - {name: production, clusters: [prod], mode: strict}
     - {name: rest, mode: best-effort}
 audit: {output: audit.log}
+tracing: {endpoint: "https://collector.example.com:4318", ratio: 0.05, caFile: trace-ca.crt, headersFile: headers}
 log: {level: debug, format: console}
 sandbox: {landlock: required}
 `
@@ -146,6 +147,7 @@ func TestEveryKey(t *testing.T) {
 				{Name: "rest", Mode: ModeBestEffort},
 			}},
 		Audit:   Audit{Output: "/etc/spliceway/audit.log"},
+		Tracing: Tracing{"https://collector.example.com:4318/v1/traces", 0.05, "/etc/spliceway/trace-ca.crt", "/etc/spliceway/headers"},
 		Log:     Log{Level: "debug", Format: "console"},
 		Sandbox: Sandbox{Landlock: LandlockRequired},
 	}

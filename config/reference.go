@@ -42,6 +42,7 @@ func Reference() ([]reference.Key, error) {
 		reflect.TypeFor[time.Duration](): {Name: "duration", Text: func(v any) string { return durationText(v.(time.Duration)) }},
 		reflect.TypeFor[Sync]():          {Name: "duration or always", Text: func(v any) string { return v.(Sync).String() }},
 		reflect.TypeFor[Size]():          {Name: "size", Text: func(v any) string { return v.(Size).String() }},
+		reflect.TypeFor[Ratio]():         {Name: "number from 0 to 1", Text: func(v any) string { return v.(Ratio).String() }},
 		reflect.TypeFor[netip.Prefix]():  {Name: "network", Text: func(v any) string { return "" }},
 	})
 }

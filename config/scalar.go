@@ -34,6 +34,7 @@ var scalars = map[reflect.Type]scalar{
 	reflect.TypeFor[int]():           {"a whole number", scalarInt},
 	reflect.TypeFor[time.Duration](): {"a duration as 10s", scalarDuration},
 	reflect.TypeFor[Sync]():          {"a duration as 1s, or always", scalarSync},
+	reflect.TypeFor[Ratio]():         {"a number from 0 to 1", scalarRatio},
 	reflect.TypeFor[Size]():          {"a size as 1MiB", scalarSize},
 	prefixType:                       {"a network as 10.0.0.0/8", scalarPrefix},
 }

@@ -61,6 +61,7 @@ func (v *validator) config() {
 	v.timeouts()
 	v.limits()
 	v.recordings()
+	v.tracing()
 	v.outputs()
 }
 

@@ -25,6 +25,7 @@ var types = map[string]object{
 	"list of networks":   {"type": "array", "items": object{"type": "string"}},
 	"true or false":      {"type": "boolean"},
 	"number":             {"type": "integer"},
+	"number from 0 to 1": {"type": "number", "minimum": 0, "maximum": 1},
 	"size":               {"$ref": "#/$defs/size"},
 	"duration":           {"$ref": "#/$defs/duration"},
 	"duration or always": {"anyOf": []any{object{"$ref": "#/$defs/duration"}, object{"const": "always"}}},

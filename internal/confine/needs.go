@@ -30,6 +30,8 @@ func Of(cfg *config.Config, file string) Needs {
 	}
 	n.readFile(cfg.Authn.JWKSFile)
 	n.readFile(cfg.Authn.JWKSCAFile)
+	n.readFile(cfg.Tracing.CAFile)
+	n.readFile(cfg.Tracing.HeadersFile)
 	for _, c := range cfg.Clusters {
 		n.readFile(c.CertificateAuthorityFile)
 		n.readFile(c.BearerTokenFile)

@@ -19,6 +19,7 @@ clusters:
 recordings: {dir: rec/new, mode: strict, sealKeyFile: seal/key}
 audit: {output: log/audit.log}
 admin: {socket: run/admin.sock}
+tracing: {endpoint: "https://collector.test", caFile: trace-ca/ca.crt, headersFile: trace-key/headers}
 `
 
 // load makes a configuration in dir.
@@ -62,7 +63,7 @@ func TestOf(t *testing.T) {
 	symlink(t, "../archive/tls7.key", in("keys/live/tls.key"))
 	cfg, file := load(t, dir, settings)
 	n := Of(cfg, file)
-	for _, want := range []string{filepath.Join(dir, "etc"), in("tls"), in("tls/..2026_01"), in("keys/live"), in("keys/archive"), in("token"), in("seal")} {
+	for _, want := range []string{filepath.Join(dir, "etc"), in("tls"), in("tls/..2026_01"), in("keys/live"), in("keys/archive"), in("token"), in("seal"), in("trace-ca"), in("trace-key")} {
 		if !slices.Contains(n.Read, want) {
 			t.Errorf("Of reads %q, want %s as well", n.Read, want)
 		}
