@@ -24,8 +24,8 @@ func (g *Gateway) authenticate(ctx context.Context, c *tlsmux.Connect) (tlsmux.H
 	gen := g.acquire()
 	caller, handler, err := g.letIn(ctx, gen, c, who)
 	if err != nil {
-		gen.release()
-		return nil, g.refuse(who, err)
+		defer gen.release()
+		return nil, g.refuse(gen, c, who, err)
 	}
 	g.metrics.Authentication("ok")
 	g.opening.add(c.Attempt, admitted{caller, gen})
@@ -82,8 +82,8 @@ func (gen *generation) admit(ctx context.Context, c *tlsmux.Connect, who *audit.
 	return grant, gen.backends[matched.Name()], nil
 }
 
-// refuse tells audit log and metrics, and turns err into the answer.
-func (g *Gateway) refuse(who *audit.Connection, err error) error {
+// refuse tells audit log, metrics and trace, and turns err into the answer.
+func (g *Gateway) refuse(gen *generation, c *tlsmux.Connect, who *audit.Connection, err error) error {
 	refusal := &tlsmux.Refusal{Status: authn.Status(err), Reason: authn.Reason(err), Err: err}
 	switch {
 	case errors.As(err, &refusal):
@@ -96,5 +96,8 @@ func (g *Gateway) refuse(who *audit.Connection, err error) error {
 	}
 	g.metrics.Authentication(reason)
 	g.audit.ConnectionRefused(who, string(tlsmux.PhaseAuthn), refusal.Status, reason, err)
+	if gen.tracing != nil {
+		gen.tracing.connection(who, c.Started, refusal.Status, reason)
+	}
 	return refusal
 }

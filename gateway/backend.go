@@ -15,13 +15,14 @@ type backend struct {
 	conn     *conn.Config
 	audit    *audit.Log
 	recorder *recorder
+	tracing  *tracing
 	refused  func(reason string) // counts a request that the gateway answered itself
 	limited  func(limit string)  // counts one that a limit has turned away
 }
 
 func (g *Gateway) newBackend(gen *generation, u *upstream, extra bool) *backend {
 	limits, timeouts := &gen.config.Limits, &gen.config.Timeouts
-	b := &backend{upstream: u, extra: extra, audit: g.audit, recorder: &gen.recorder, refused: g.metrics.Refusal, limited: g.metrics.LimitRefused}
+	b := &backend{upstream: u, extra: extra, audit: g.audit, recorder: &gen.recorder, tracing: gen.tracing, refused: g.metrics.Refusal, limited: g.metrics.LimitRefused}
 	b.conn = &conn.Config{
 		Gate: g.gate(u, gen.config), Pool: u.pool, Credential: u, Host: u.cluster.Host(),
 		Limits: httpparse.Limits{Head: int(limits.Head), Line: int(limits.Line), Fields: limits.Fields},
@@ -31,10 +32,13 @@ func (g *Gateway) newBackend(gen *generation, u *upstream, extra bool) *backend 
 		},
 		Admit: b.recorder.admit, Tap: b.tap, Begun: b.metrics.RequestStarted, Done: b.done, Retried: b.metrics.Retry,
 	}
+	if gen.tracing != nil {
+		b.conn.Trace = gen.tracing.Start
+	}
 	return b
 }
 
-// done tells audit log and metrics of one request.
+// done tells audit log, metrics and trace of one request.
 func (b *backend) done(r *audit.Request) {
 	ended := metrics.Request{Code: r.Status, Duration: r.Duration, Answered: r.Answered}
 	if i := r.Info; i != nil {
@@ -45,6 +49,9 @@ func (b *backend) done(r *audit.Request) {
 	b.metrics.AddBytes(r.BytesUp, r.BytesDown)
 	b.countFault(r)
 	b.audit.Request(r)
+	if b.tracing != nil {
+		b.tracing.request(r, b.metrics.Resource(ended.Group, ended.Resource, ended.Subresource))
+	}
 }
 
 // countFault counts a request that did not end in order, in one of three places.

@@ -37,7 +37,8 @@ type Gateway struct {
 
 	current atomic.Pointer[generation]
 
-	losses   losses
+	losses   losses // of audit events
+	spans    losses
 	opening  opening
 	tunnels  tunnels
 	sessions sessions // that are decoded
@@ -94,6 +95,7 @@ func Check(cfg *config.Config) error {
 	defer gen.discard()
 	return inTurn(
 		func() error { return g.openKeys(gen, nil) },
+		func() error { return g.openTracing(gen, nil) },
 		func() error { return g.openClusters(gen, nil) },
 		func() error { return g.openCertificates(gen) },
 	)
@@ -127,7 +129,7 @@ func (g *Gateway) openAudit(cfg *config.Config) (*audit.Log, error) {
 // auditFailed is told of each event that is lost.
 func (g *Gateway) auditFailed(err error) {
 	g.metrics.AuditError()
-	if lost := g.losses.add(time.Now()); lost > 0 {
+	if lost, tell := g.losses.add(time.Now(), 1); tell {
 		g.log.Error().Err(err).Int("lost", lost).Str(audit.FieldFile, cmp.Or(g.audit.File(), audit.Stdout)).
 			Msg("audit events lost; make room or repair audit.output, what follows is then written by itself")
 	}

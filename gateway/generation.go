@@ -27,6 +27,7 @@ type generation struct {
 	clusters *cluster.Set
 	backends map[string]*backend // by cluster name
 	recorder recorder
+	tracing  *tracing // nil if requests are not traced
 
 	entry  []*part // needed to let tunnels in
 	behind []*part // needed by the tunnels themselves
@@ -44,6 +45,7 @@ func (g *Gateway) newGeneration(cfg *config.Config, old *generation) (*generatio
 	err := inTurn(
 		func() error { return g.openKeys(gen, old) },
 		func() error { return g.openCertificates(gen) },
+		func() error { return g.openTracing(gen, old) },
 		func() error { return g.openClusters(gen, old) },
 		func() error { return g.openRecordings(gen, old) }, // last: it writes
 	)

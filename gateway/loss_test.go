@@ -10,17 +10,20 @@ func TestLosses(t *testing.T) {
 	start := time.Now()
 	for _, row := range []struct {
 		after time.Duration
+		more  int
 		want  int
+		tell  bool
 	}{
-		{0, 1}, // told at once
-		{time.Second, 0},
-		{lossSilence - 1, 0},
-		{lossSilence, 3}, // with the two before
-		{lossSilence + 1, 0},
-		{3 * lossSilence, 2},
+		{0, 1, 1, true}, // told at once
+		{time.Second, 1, 0, false},
+		{lossSilence - 1, 1, 0, false},
+		{lossSilence, 1, 3, true}, // with the two before
+		{lossSilence + 1, 7, 0, false},
+		{3 * lossSilence, 1, 8, true},
+		{5 * lossSilence, 0, 0, true}, // nothing is lost yet
 	} {
-		if got := l.add(start.Add(row.after)); got != row.want {
-			t.Errorf("add after %v = %d, want %d", row.after, got, row.want)
+		if got, tell := l.add(start.Add(row.after), row.more); got != row.want || tell != row.tell {
+			t.Errorf("add(%d) after %v = %d, %v, want %d, %v", row.more, row.after, got, tell, row.want, row.tell)
 		}
 	}
 }

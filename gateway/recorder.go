@@ -24,6 +24,7 @@ type recorder struct {
 	account *record.Account
 	open    *sessions // that are decoded
 	audit   *audit.Log
+	tracing *tracing
 	log     zerolog.Logger
 }
 
@@ -33,6 +34,7 @@ func (g *Gateway) openRecordings(gen, old *generation) error {
 	r := &gen.recorder
 	r.policy, r.notice = gen.config.Recordings.Policy(), gen.config.Recordings.Notice
 	r.audit, r.account, r.open, r.log = g.audit, &g.account, &g.sessions, g.log
+	r.tracing = gen.tracing
 	if !r.records() {
 		return nil
 	}

@@ -53,14 +53,16 @@ func (p planted) wantNone(t *testing.T, said map[string]string) {
 }
 
 // TestSecrets plants secrets wherever one can be, in good and in bad messages, and
-// wants none of them in logs at their lowest level, audit, metrics, the gateway's
-// own answers, or what is written about a recording.
+// wants none of them in logs at their lowest level, audit, metrics, spans, the
+// gateway's own answers, or what is written about a recording.
 func TestSecrets(t *testing.T) {
 	p := planted{}
 	b := newBed(t)
 	b.server(p)
 	b.write("keys.json", strings.Replace(jwks(t, "k1", b.signer), `"kid"`, `"d":"`+p.at("the key set")+`","kid"`, 1))
-	b.prepare(settings{"recordings": `{dir: rec, mode: strict}`})
+	c := newCollector(t)
+	b.write("headers", "X-Key: "+p.at("the headers of traces")+"\n")
+	b.prepare(settings{"recordings": `{dir: rec, mode: strict}`, "tracing": fmt.Sprintf(`{endpoint: %q, headersFile: headers}`, c.URL)})
 	b.run()
 	said := map[string]string{}
 	answers := func(place, text string) { said["the answer to "+place] = text }
@@ -73,9 +75,10 @@ func TestSecrets(t *testing.T) {
 		t.Errorf("Run = %v", err)
 	}
 	said["the log"], said["the audit log"] = b.log.String(), b.audit.String()
+	said["the spans"] = c.octets()
 	b.recordingFiles(said)
 	p.wantNone(t, said)
-	if len(p) < 25 || len(said) < 20 || said["the audit log"] == "" || said["the metrics"] == "" {
+	if len(p) < 25 || len(said) < 20 || said["the audit log"] == "" || said["the metrics"] == "" || said["the spans"] == "" {
 		t.Errorf("%d secrets, looked for in %d places", len(p), len(said))
 	}
 }
@@ -234,8 +237,9 @@ func (b *bed) plantFiles(p planted) {
 	b.write("token", p.at("a bad credential")+"\nof two lines\n")
 	b.write("tls.key", "-----BEGIN PRIVATE KEY-----\n"+p.at("a bad private key")+"\n-----END PRIVATE KEY-----\n")
 	b.write("keys.json", `{"keys": "`+p.at("a bad key set")+`"`)
+	b.write("headers", p.at("bad headers of traces")+"\n")
 	for _, match := range []func(event) bool{
-		where("level", "error", "kind", "certificate"), where("level", "error", "kind", "token"), where("level", "error", "source", b.dir+"/keys.json"),
+		where("level", "error", "kind", "tracing"), where("level", "error", "kind", "certificate"), where("level", "error", "kind", "token"), where("level", "error", "source", b.dir+"/keys.json"),
 	} {
 		b.log.wait(b.t, 1, match)
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/spliceway/spliceway/metrics"
 	"github.com/spliceway/spliceway/record"
 	"github.com/spliceway/spliceway/session"
+	"github.com/spliceway/spliceway/trace"
 )
 
 // stream is what every upgraded stream has, watched or not: its place in the
@@ -22,6 +23,7 @@ type stream struct {
 	started  time.Time
 	entry    *record.Entry
 	counts   *metrics.Cluster
+	place    trace.Context // in the trace of its request; zero if that is not traced
 	settled  bool
 	lost     error // why its recording is not whole; nil if it is
 
@@ -38,6 +40,9 @@ func newStream(r *recorder, u *conn.Upgrade, info *session.Info, d record.Decisi
 			Namespace: info.Namespace, Pod: info.Pod, Container: info.Container, Node: info.Node,
 			Command: info.Command, TTY: info.TTY, Mode: d.Mode.String(), Rule: d.Rule,
 		},
+	}
+	if u.Trace.Valid() {
+		s.place = r.tracing.Start(u.Trace)
 	}
 	counts.StreamOpened(info.Protocol)
 	return s
@@ -89,6 +94,9 @@ func (s *stream) end(e *audit.SessionEnd) {
 		e.Err = s.lost
 	}
 	s.recorder.audit.SessionEnded(&s.event, e)
+	if s.place.Sampled {
+		s.recorder.tracing.session(s, e)
+	}
 }
 
 // unwatched is the Tap of a stream whose octets nobody looks at.

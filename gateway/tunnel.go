@@ -3,6 +3,7 @@ package gateway
 import (
 	"cmp"
 	"context"
+	"net/http"
 	"net/netip"
 	"time"
 
@@ -51,6 +52,9 @@ func (g *Gateway) serveTunnel(ctx context.Context, t *tlsmux.Tunnel, caller *con
 	g.metrics.TunnelOpened()
 	defer g.metrics.TunnelClosed()
 	g.audit.ConnectionOpened(caller.Connection)
+	if b.tracing != nil {
+		b.tracing.connection(caller.Connection, t.Started, http.StatusOK, "")
+	}
 	start, end := time.Now(), &audit.ConnectionEnd{Reason: "panic", Blame: audit.BlameGateway} // unless Serve returns
 	defer func() {
 		end.Duration = cmp.Or(end.Duration, time.Since(start))

@@ -40,6 +40,7 @@ type Metrics struct {
 	configLoaded      prometheus.Gauge
 	panics            prometheus.Counter
 	auditErrors       prometheus.Counter
+	spans             *counters
 	certificateExpiry *gauges
 	keysAge           *age
 	keysMaxAge        prometheus.Gauge
@@ -107,6 +108,10 @@ func (m *Metrics) upkeep(f *factory) {
 	m.keysMaxAge = f.gauge("signing_keys_max_age_seconds", "Age at which signing keys are no longer used.")
 	m.panics = f.counter("panics_total", "Panics caught; each ended one connection.")
 	m.auditErrors = f.counter("audit_errors_total", "Audit events lost because they could not be written.")
+	m.spans = f.counters("trace_spans_total", "Spans of traces by what became of them: sent; retried, which are sent again; dropped because the queue was full; failed because the collector did not answer or said no; rejected by a collector that took others.", of("outcome", spanOutcomes...))
+	for _, outcome := range spanOutcomes {
+		m.spans.with(outcome)
+	}
 	m.configCurrent.Set(1)
 	m.configLoaded.SetToCurrentTime()
 }
@@ -221,6 +226,9 @@ func (m *Metrics) Panic() { m.panics.Inc() }
 
 // AuditError counts an audit event that was lost.
 func (m *Metrics) AuditError() { m.auditErrors.Inc() }
+
+// Spans counts what became of spans.
+func (m *Metrics) Spans(outcome string, n int) { m.spans.with(outcome).Add(float64(n)) }
 
 // CertificateExpiry sets when a certificate in use ends. The name is that of its
 // file or use.

@@ -25,6 +25,7 @@ func exercise(m *Metrics) {
 	m.Reload("certificate", io.ErrUnexpectedEOF)
 	m.Panic()
 	m.AuditError()
+	m.Spans("dropped", 2)
 	m.CertificateExpiry("tls.crt", time.Unix(1900000000, 0))
 	c := m.Cluster("prod")
 	c.RequestStarted()
@@ -118,6 +119,7 @@ spliceway_reload_total{file="certificate",result="ok"} 1
 spliceway_reload_total{file="configuration",result="error"} 0
 spliceway_reload_total{file="signing-keys",result="error"} 0
 spliceway_reload_total{file="token",result="error"} 0
+spliceway_reload_total{file="tracing",result="error"} 0
 spliceway_reload_total{file="upstream-tls",result="error"} 0
 # HELP spliceway_requests_aborted_total Requests that ended before their response was complete, other than by a fault of the API server, by reason.
 # TYPE spliceway_requests_aborted_total counter
@@ -137,6 +139,13 @@ spliceway_streams_active{cluster="prod",protocol="websocket"} 1
 spliceway_streams_total{cluster="prod",outcome="failed",protocol="spdy"} 0
 spliceway_streams_total{cluster="prod",outcome="failed",protocol="websocket"} 0
 spliceway_streams_total{cluster="prod",outcome="recorded",protocol="spdy"} 1
+# HELP spliceway_trace_spans_total Spans of traces by what became of them: sent; retried, which are sent again; dropped because the queue was full; failed because the collector did not answer or said no; rejected by a collector that took others.
+# TYPE spliceway_trace_spans_total counter
+spliceway_trace_spans_total{outcome="dropped"} 2
+spliceway_trace_spans_total{outcome="failed"} 0
+spliceway_trace_spans_total{outcome="rejected"} 0
+spliceway_trace_spans_total{outcome="retried"} 0
+spliceway_trace_spans_total{outcome="sent"} 0
 # HELP spliceway_tunnels_active Authenticated tunnels now open.
 # TYPE spliceway_tunnels_active gauge
 spliceway_tunnels_active 1

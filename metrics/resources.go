@@ -74,6 +74,17 @@ func newResources() *resources {
 	return r
 }
 
+// Resource returns the word that the metrics have for what a request is for, as pods
+// or pods/exec: empty if it is for no resource, or for one that counts as other.
+func (c *Cluster) Resource(group, resource, subresource []byte) string {
+	r := c.vecs.resources
+	at := r.place(group, resource, subresource)
+	if at == placeOther || at == placeNone {
+		return ""
+	}
+	return r.names[at]
+}
+
 // place returns where in names the value for a resource is. It does not allocate.
 func (r *resources) place(group, resource, subresource []byte) int {
 	if len(resource) == 0 {

@@ -16,8 +16,9 @@ var (
 	refusalReasons  = []string{"malformed", "request-rate", "too-many-streams", "queue-full", "queue-timeout", "head-too-large", "too-many-connections", "gateway-exhausted", "head-timeout", "body-timeout", "client-closed", "credential-refused", "unrecordable", "recorder", "protocol", "unknown", "internal"}
 	limits          = []string{"connections", "connections_per_source", "unauthenticated", "unauthenticated_per_source", "connections_per_user", "streams_per_user",
 		"request_rate", "queue", "queue_time", "head"}
-	kinds       = limit.Kinds()
-	protocols   = []string{"spdy", "websocket"}
-	files       = []string{"certificate", "token", "upstream-tls", "signing-keys", "configuration"}
-	noticeKinds = []string{"recovered", "truncated", "deleted", "failed", "full", "room"}
+	kinds        = limit.Kinds()
+	protocols    = []string{"spdy", "websocket"}
+	files        = []string{"certificate", "token", "upstream-tls", "signing-keys", "tracing", "configuration"}
+	spanOutcomes = []string{"sent", "retried", "dropped", "failed", "rejected"}
+	noticeKinds  = []string{"recovered", "truncated", "deleted", "failed", "full", "room"}
 )
