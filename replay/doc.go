@@ -38,6 +38,8 @@
 // # Limitations
 //
 // Emulators differ in the width of new emoji and in what they do at a resize.
+// To scroll or clear the largest screen takes some 10 ms, which a recording can want
+// a million times: to search it takes long, and can be interrupted at any time.
 // To seek back is to play from the start without waiting. The page that
 // [WriteHTML] makes needs the asciinema player, which is only there in a binary
 // that was built with the tag player.

@@ -31,10 +31,8 @@ func Grep(ctx context.Context, r *record.Reader, re *regexp.Regexp, context int)
 	g.screen.scrolled = g.scrolled
 	g.screen.erased = g.changed
 	g.screen.switched = func(bool) { g.forget() }
-	err := g.screen.play(r, func(at time.Duration) error {
-		g.now = at
-		return ctx.Err()
-	})
+	g.screen.interrupted = ctx.Err
+	err := g.screen.play(r, func(at time.Duration) { g.now = at })
 	g.forget()
 	slices.SortStableFunc(g.matches, func(a, b Match) int { return cmp.Compare(a.Time, b.Time) })
 	return g.matches, err

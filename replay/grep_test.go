@@ -1,7 +1,10 @@
 package replay
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"io"
 	"regexp"
 	"slices"
 	"strings"
@@ -58,5 +61,36 @@ func TestGrepContext(t *testing.T) {
 	}
 	if len(matches) != 1 || matches[0].Before[0] != "above" || matches[0].After[0] != "below" {
 		t.Errorf("found is %+v", matches)
+	}
+}
+
+// impatient is a context that is done when it was asked some times.
+type impatient struct {
+	context.Context
+	left *int
+}
+
+func (c impatient) Err() error {
+	if *c.left--; *c.left < 0 {
+		return context.Canceled
+	}
+	return nil
+}
+
+// One output can keep an emulator busy for hours. Who looks at it can end that.
+func TestInterruptedWithinOutput(t *testing.T) {
+	found := recorded(t, record.V3, output{0, strings.Repeat("x\x1bc", 1000)})
+	const asked = 10
+	for name, look := range map[string]func(context.Context) error{
+		"grep": func(ctx context.Context) error {
+			_, err := Grep(ctx, opened(t, found), regexp.MustCompile("x"), 0)
+			return err
+		},
+		"cat": func(ctx context.Context) error { return Transcript(ctx, io.Discard, opened(t, found)) },
+	} {
+		left := asked
+		if err := look(impatient{t.Context(), &left}); !errors.Is(err, context.Canceled) || left != -1 {
+			t.Errorf("%s = %v when it was told %d times more than once, want it to end at the first", name, err, -1-left)
+		}
 	}
 }

@@ -41,6 +41,9 @@ type screen struct {
 	switched func(alternate bool)
 	// erased is called when lines were taken away otherwise than by scrolling.
 	erased func()
+	// interrupted is asked before each event, and before each piece of it: there
+	// can be thousands that move every cell of a large screen. Its error ends play.
+	interrupted func() error
 
 	main, shown *vt.Emulator // the same unless the alternate screen is shown
 	cols, rows  int
@@ -59,6 +62,7 @@ func newScreen(cols, rows uint16) *screen {
 	s := &screen{
 		cols: bound(cols, maxCols), rows: bound(rows, maxRows),
 		seen: func([]int) {}, gone: func(string) {}, scrolled: func(bool) {}, switched: func(bool) {}, erased: func() {},
+		interrupted: func() error { return nil },
 	}
 	s.main = newEmulator(s.cols, s.rows)
 	s.shown = s.main
@@ -79,7 +83,7 @@ func newEmulator(cols, rows int) *vt.Emulator {
 
 // play takes all of a recording and calls at before each event of output or
 // size. Lines of the file that are no events are passed over.
-func (s *screen) play(r *record.Reader, at func(time.Duration) error) error {
+func (s *screen) play(r *record.Reader, at func(time.Duration)) error {
 	for {
 		e, err := nextEvent(r)
 		if err == io.EOF {
@@ -91,9 +95,10 @@ func (s *screen) play(r *record.Reader, at func(time.Duration) error) error {
 		if e.Code != 'o' && e.Code != 'r' {
 			continue
 		}
-		if err := at(e.Time); err != nil {
+		if err := s.interrupted(); err != nil {
 			return err
 		}
+		at(e.Time)
 		if s.event(&e); s.err != nil {
 			return s.err
 		}
@@ -138,6 +143,12 @@ func parseSize(text string) (cols, rows uint16, ok bool) {
 
 // take gives a token to the emulator.
 func (s *screen) take(t *token) {
+	if s.err == nil {
+		s.err = s.interrupted()
+	}
+	if s.err != nil {
+		return
+	}
 	if t.kind == text {
 		for line := t.octets; len(line) > 0; {
 			n := prefix(line, s.cols)

@@ -37,10 +37,8 @@ func Transcript(ctx context.Context, w io.Writer, r *record.Reader) error {
 			line("--- " + Clock(now) + " the program gives it back ---")
 		}
 	}
-	err := s.play(r, func(at time.Duration) error {
-		now = at
-		return context.Cause(ctx)
-	})
+	s.interrupted = func() error { return context.Cause(ctx) }
+	err := s.play(r, func(at time.Duration) { now = at })
 	for y := range s.rows {
 		line(s.row(y))
 	}

@@ -151,7 +151,7 @@ func (s *grepSearch) search(found *record.Recording) error {
 	defer file.Close()
 	matches, err := replay.Grep(s.command.Context(), file.Reader, s.re, s.context)
 	if err := s.command.Context().Err(); err != nil {
-		return err
+		return fmt.Errorf("searching %s: %w", found.ID, err)
 	}
 	if err != nil {
 		s.fail(found, err)
