@@ -243,7 +243,7 @@ func (a *answering) answer(i int) {
 			a.pending[i] = ""
 			return
 		}
-		n, body, ok := completeRequest(a.pending[i])
+		n, body, ok := wirecase.CompleteRequest(a.pending[i])
 		if !ok {
 			return
 		}
@@ -262,22 +262,6 @@ func (a *answering) answer(i int) {
 		a.conns[i].Write([]byte(answer))
 		synctest.Wait()
 	}
-}
-
-// completeRequest asks net/http whether stream begins with a complete request,
-// how long that is and what its body says.
-func completeRequest(stream string) (n int, body string, ok bool) {
-	from := strings.NewReader(stream)
-	buffered := bufio.NewReader(from)
-	r, err := http.ReadRequest(buffered)
-	if err != nil {
-		return 0, "", false
-	}
-	decoded, err := io.ReadAll(r.Body)
-	if err != nil {
-		return 0, "", false
-	}
-	return len(stream) - from.Len() - buffered.Buffered(), string(decoded), true
 }
 
 // TestCorpusResponses gives every response case to a gateway as the answer to its

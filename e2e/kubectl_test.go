@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -174,6 +175,24 @@ func (k kubectl) start(t *testing.T, args ...string) *background {
 		t.Fatal(err)
 	}
 	return b
+}
+
+// forward starts a port-forward that lasts as long as the test, and returns the local
+// addresses of the ports.
+func (k kubectl) forward(t *testing.T, pod string, ports ...int) (addresses []string) {
+	t.Helper()
+	args := []string{"port-forward", pod}
+	for _, port := range ports {
+		args = append(args, fmt.Sprintf(":%d", port))
+	}
+	forward := k.start(t, args...)
+	t.Cleanup(forward.stop)
+	for _, port := range ports {
+		got := readUntil(t, forward.stdout, fmt.Sprintf("-> %d\n", port))
+		addresses = append(addresses, regexp.MustCompile(`127\.0\.0\.1:\d+`).FindString(got))
+	}
+	go io.Copy(io.Discard, forward.stdout) // ends with the command
+	return addresses
 }
 
 // stop ends the command as Ctrl-C does, and waits for its end.

@@ -11,7 +11,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -269,14 +268,8 @@ func wantTransfer(t *testing.T, dir, id string, want stack.Transfer) {
 func testRecordedForward(t *testing.T, s *stack.Stack, k kubectl) {
 	pod := runPod(t, k, "forwarded", "sleep 60")
 	k.run(t, "wait", "--for=condition=Ready", "pod/"+pod, "--timeout=20s")
-	forward := k.start(t, "port-forward", pod, ":80", ":7")
-	defer forward.stop()
-	local := func(port int) string {
-		got := readUntil(t, forward.stdout, fmt.Sprintf("-> %d\n", port))
-		return regexp.MustCompile(`127\.0\.0\.1:\d+`).FindString(got)
-	}
-	web, echo := local(80), local(7)
-	go io.Copy(io.Discard, forward.stdout) // ends with the command
+	local := k.forward(t, pod, 80, 7)
+	web, echo := local[0], local[1]
 
 	response, err := http.Get("http://" + web + "/path")
 	if err != nil {

@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -145,14 +144,8 @@ func testCopy(t *testing.T, k kubectl) {
 }
 
 func testPortForward(t *testing.T, k kubectl) {
-	forward := k.start(t, "port-forward", "demo", ":80", ":7")
-	defer forward.stop()
-	local := func(port int) string {
-		got := readUntil(t, forward.stdout, fmt.Sprintf("-> %d\n", port))
-		return regexp.MustCompile(`127\.0\.0\.1:\d+`).FindString(got)
-	}
-	web, echo := local(80), local(7)
-	go io.Copy(io.Discard, forward.stdout) // ends with the command
+	local := k.forward(t, "demo", 80, 7)
+	web, echo := local[0], local[1]
 
 	response, err := http.Get("http://" + web + "/path")
 	if err != nil {

@@ -1,17 +1,14 @@
 package gateway
 
 import (
-	"bufio"
 	"crypto/tls"
-	"io"
 	"net"
-	"net/http"
-	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/spliceway/spliceway/internal/testnet"
+	"github.com/spliceway/spliceway/internal/wirecase"
 )
 
 // octetServer stands for an API server and keeps every octet that it gets behind
@@ -93,7 +90,7 @@ func (s *octetServer) serve(c net.Conn) {
 		n, err := c.Read(buf)
 		pending += string(buf[:n])
 		for {
-			end, body, ok := completeRequest(pending)
+			end, body, ok := wirecase.CompleteRequest(pending)
 			if !ok {
 				break
 			}
@@ -114,20 +111,4 @@ func (s *octetServer) serve(c net.Conn) {
 			return
 		}
 	}
-}
-
-// completeRequest asks net/http whether stream begins with a complete request,
-// how long that is and what its body says.
-func completeRequest(stream string) (n int, body string, ok bool) {
-	from := strings.NewReader(stream)
-	buffered := bufio.NewReader(from)
-	r, err := http.ReadRequest(buffered)
-	if err != nil {
-		return 0, "", false
-	}
-	decoded, err := io.ReadAll(r.Body)
-	if err != nil {
-		return 0, "", false
-	}
-	return len(stream) - from.Len() - buffered.Buffered(), string(decoded), true
 }
