@@ -1,7 +1,6 @@
 package monitoring
 
 import (
-	"encoding/json"
 	"log/slog"
 	"os"
 	"regexp"
@@ -131,78 +130,4 @@ func TestAlerts(t *testing.T) {
 			t.Errorf("docs/operations.md does not name %s", rule.Alert)
 		}
 	}
-}
-
-type dashboard struct {
-	Templating struct {
-		List []struct{ Name, Type string }
-	}
-	Panels []panel
-}
-
-type panel struct {
-	ID         int
-	Type       string
-	Title      string
-	Datasource struct{ UID string }
-	GridPos    struct{ H, W, X, Y int }
-	Targets    []struct {
-		RefID      string
-		Expr       string
-		Datasource struct{ UID string }
-	}
-}
-
-func TestDashboard(t *testing.T) {
-	text, err := os.ReadFile("dashboard.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var d dashboard
-	if err := json.Unmarshal(text, &d); err != nil {
-		t.Fatal(err)
-	}
-	if len(d.Templating.List) == 0 || d.Templating.List[0].Type != "datasource" || d.Templating.List[0].Name != "datasource" {
-		t.Errorf("variables = %+v, want a data source first", d.Templating.List)
-	}
-	ids := make(map[int]bool)
-	taken := make(map[[2]int]string) // grid cells
-	intervals := strings.NewReplacer("$__rate_interval", "5m", "$__range", "1h")
-	for _, p := range d.Panels {
-		if p.ID == 0 || ids[p.ID] || p.Title == "" {
-			t.Errorf("panel %q has the id %d, which is none or another one's", p.Title, p.ID)
-		}
-		ids[p.ID] = true
-		for x := p.GridPos.X; x < p.GridPos.X+p.GridPos.W; x++ {
-			for y := p.GridPos.Y; y < p.GridPos.Y+p.GridPos.H; y++ {
-				if other := taken[[2]int{x, y}]; other != "" || x >= 24 {
-					t.Fatalf("panel %q lies over %q or the edge", p.Title, other)
-				}
-				taken[[2]int{x, y}] = p.Title
-			}
-		}
-		if p.Type == "row" {
-			continue
-		}
-		if p.Datasource.UID != "${datasource}" || len(p.Targets) == 0 {
-			t.Errorf("panel %q has the data source %q and %d expressions", p.Title, p.Datasource.UID, len(p.Targets))
-		}
-		for _, target := range p.Targets {
-			checkExpression(t, p.Title, wantVariables(t, intervals.Replace(target.Expr)))
-			if target.Datasource.UID != "${datasource}" {
-				t.Errorf("%q has an expression for the data source %q", p.Title, target.Datasource.UID)
-			}
-		}
-	}
-}
-
-// wantVariables looks for variables that the dashboard does not have.
-func wantVariables(t *testing.T, expr string) string {
-	t.Helper()
-	for _, name := range regexp.MustCompile(`\$\w+`).FindAllString(expr, -1) {
-		if name != "$instance" && name != "$cluster" {
-			t.Errorf("%s: there is no variable %s", expr, name)
-		}
-	}
-	return expr
 }
