@@ -21,7 +21,7 @@ const (
 	mostWrites = 3.0  // 2.04 measured: one each way, and the audit lines of many requests
 	mostAllocs = 4.0  // heap objects; 3.03 measured, one for each read in crypto/tls
 	mostDials  = 0.01 // upstream connections; 0 measured
-	mostMemory = 160  // KiB for an idle watch; 88 measured, of few
+	mostMemory = 96   // KiB for an idle watch; 57 measured, of few
 )
 
 func TestGatewayStaysCheap(t *testing.T) {

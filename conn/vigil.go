@@ -75,7 +75,10 @@ func (v *vigil) look() {
 			i++
 			continue
 		}
-		v.drop(l)          // another one takes its place
+		v.drop(l) // another one takes its place
+		// Its first deadline is set here: that would be the one thing that does
+		// not fit on the stack that a goroutine begins with.
+		_ = l.mayRead(0)
 		go l.watchClient() // ends by stop, or with the client
 	}
 	v.running = false

@@ -7,7 +7,6 @@ import (
 	"github.com/spliceway/spliceway/audit"
 	"github.com/spliceway/spliceway/authn"
 	"github.com/spliceway/spliceway/cluster"
-	"github.com/spliceway/spliceway/conn"
 	"github.com/spliceway/spliceway/tlsmux"
 )
 
@@ -22,34 +21,30 @@ func (g *Gateway) authenticate(ctx context.Context, c *tlsmux.Connect) (tlsmux.H
 		ID: c.ID, ClientID: c.ClientID, RemoteAddr: c.RemoteAddr.String(), Target: c.Target,
 	}
 	gen := g.acquire()
-	caller, handler, err := g.letIn(ctx, gen, c, who)
+	in, err := g.letIn(ctx, gen, c, who)
 	if err != nil {
 		defer gen.release()
 		return nil, g.refuse(gen, c, who, err)
 	}
 	g.metrics.Authentication("ok")
-	g.opening.add(c.Attempt, admitted{caller, gen})
-	return func(ctx context.Context, t *tlsmux.Tunnel) {
-		defer gen.release()
-		handler(ctx, t)
-	}, nil
+	g.opening.add(c.Attempt, in)
+	return in.serve, nil
 }
 
-// letIn returns who is admitted, with an account that is open, and what serves the
-// client.
-func (g *Gateway) letIn(ctx context.Context, gen *generation, c *tlsmux.Connect, who *audit.Connection) (*conn.Caller, tlsmux.Handler, error) {
+// letIn returns who is admitted, with an account that is open.
+func (g *Gateway) letIn(ctx context.Context, gen *generation, c *tlsmux.Connect, who *audit.Connection) (*admitted, error) {
 	grant, b, err := gen.admit(ctx, c, who)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	caller, err := newCaller(who, grant.Identity, b.extra, c.RemoteAddr.Addr())
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	if caller.Account, err = g.openAccount(who.User); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	return caller, func(ctx context.Context, t *tlsmux.Tunnel) { g.serveTunnel(ctx, t, caller, b, grant.Expires) }, nil
+	return &admitted{g, gen, caller, b, grant.Expires}, nil
 }
 
 // admit verifies what the client shows, and fills in who as it goes, so that a

@@ -24,8 +24,8 @@ func (g *Gateway) observe(a *tlsmux.Attempt, o tlsmux.Outcome) {
 		return // authenticate has noted who it is, until the end of the inner handshake
 	}
 	in := g.opening.take(a)
-	if in.generation != nil && o.Result != tlsmux.ResultOK {
-		in.caller.Account.Close() // or serveTunnel does
+	if in != nil && o.Result != tlsmux.ResultOK {
+		in.caller.Account.Close() // or the tunnel does
 		in.generation.release()
 	}
 	reason := cmp.Or(g.refusedByLimit(o), string(o.Result))
@@ -33,7 +33,7 @@ func (g *Gateway) observe(a *tlsmux.Attempt, o tlsmux.Outcome) {
 		return
 	}
 	var who *audit.Connection
-	if in.caller != nil {
+	if in != nil {
 		who = in.caller.Connection
 	} else {
 		who = &audit.Connection{ID: a.ID, ClientID: a.ClientID, RemoteAddr: a.RemoteAddr.String(), Target: a.Target}
@@ -42,7 +42,7 @@ func (g *Gateway) observe(a *tlsmux.Attempt, o tlsmux.Outcome) {
 }
 
 // told says that an outcome needs no event: there is nothing to tell, refuse or
-// serveTunnel has written one, or it is a client that connected and went away
+// the tunnel has written one, or it is a client that connected and went away
 // without a word, as the probes of load balancers do every few seconds.
 func told(o tlsmux.Outcome) bool {
 	switch o.Phase {

@@ -9,10 +9,13 @@ import (
 	"github.com/spliceway/spliceway/tlsmux"
 )
 
-// admitted is who was let in, and the generation that did so, which is acquired.
+// admitted is who was let in, and where to.
 type admitted struct {
+	gateway    *Gateway
+	generation *generation // that did so; acquired
 	caller     *conn.Caller
-	generation *generation
+	backend    *backend
+	expires    time.Time // of the token
 }
 
 // opening holds who has been let in and has not yet finished the inner
@@ -20,20 +23,20 @@ type admitted struct {
 // ready.
 type opening struct {
 	mu  sync.Mutex
-	all map[*tlsmux.Attempt]admitted // guarded by mu
+	all map[*tlsmux.Attempt]*admitted // guarded by mu
 }
 
-func (o *opening) add(a *tlsmux.Attempt, in admitted) {
+func (o *opening) add(a *tlsmux.Attempt, in *admitted) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.all == nil {
-		o.all = make(map[*tlsmux.Attempt]admitted)
+		o.all = make(map[*tlsmux.Attempt]*admitted)
 	}
 	o.all[a] = in
 }
 
-// take removes an entry and returns it, or the zero value.
-func (o *opening) take(a *tlsmux.Attempt) admitted {
+// take removes an entry and returns it; nil: there is none.
+func (o *opening) take(a *tlsmux.Attempt) *admitted {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	in := o.all[a]

@@ -38,27 +38,54 @@ func newCaller(who *audit.Connection, id authn.Identity, extra bool, remote neti
 	return &conn.Caller{Connection: who, Lines: lines}, nil
 }
 
-// serveTunnel forwards requests until the client ends, the token does or the
-// gateway does.
-func (g *Gateway) serveTunnel(ctx context.Context, t *tlsmux.Tunnel, caller *conn.Caller, b *backend, expires time.Time) {
-	defer caller.Account.Close()
-	ctx, cancel := context.WithDeadlineCause(ctx, expires, conn.ErrTokenExpired)
-	defer cancel()
-	c := conn.New(t.Conn, caller, b.conn)
-	if !g.tunnels.add(c, caller.Connection) {
-		c.Drain()
+// openTunnel is a client's from the end of the handshakes on.
+type openTunnel struct {
+	*admitted
+	conn   *conn.Conn
+	cancel context.CancelFunc // of its context
+	start  time.Time
+	end    *audit.ConnectionEnd
+}
+
+// serve forwards requests until the client ends, the token does or the gateway does.
+// Below it, a goroutine waits for as long as an idle watch is open: what is on the
+// stack here counts for each.
+func (in *admitted) serve(ctx context.Context, c *tlsmux.Tunnel) {
+	ctx, t := in.newTunnel(ctx, c)
+	defer t.finish()
+	t.begin(c.Started)
+	t.end = t.conn.Serve(ctx)
+}
+
+// newTunnel returns a tunnel that has not begun, with its context.
+func (in *admitted) newTunnel(ctx context.Context, c *tlsmux.Tunnel) (context.Context, *openTunnel) {
+	t := &openTunnel{admitted: in, conn: conn.New(c.Conn, in.caller, in.backend.conn), start: time.Now()}
+	t.end = &audit.ConnectionEnd{Reason: "panic", Blame: audit.BlameGateway} // unless Serve returns
+	ctx, t.cancel = context.WithDeadlineCause(ctx, in.expires, conn.ErrTokenExpired)
+	return ctx, t
+}
+
+// begin shows the tunnel and tells of it, and of how long it took to get here.
+func (t *openTunnel) begin(accepted time.Time) {
+	g := t.gateway
+	if !g.tunnels.add(t.conn, t.caller.Connection) {
+		t.conn.Drain()
 	}
-	defer g.tunnels.remove(c)
 	g.metrics.TunnelOpened()
-	defer g.metrics.TunnelClosed()
-	g.audit.ConnectionOpened(caller.Connection)
-	if b.tracing != nil {
-		b.tracing.connection(caller.Connection, t.Started, http.StatusOK, "")
+	g.audit.ConnectionOpened(t.caller.Connection)
+	if tracing := t.backend.tracing; tracing != nil {
+		tracing.connection(t.caller.Connection, accepted, http.StatusOK, "")
 	}
-	start, end := time.Now(), &audit.ConnectionEnd{Reason: "panic", Blame: audit.BlameGateway} // unless Serve returns
-	defer func() {
-		end.Duration = cmp.Or(end.Duration, time.Since(start))
-		g.audit.ConnectionClosed(caller.Connection, end)
-	}()
-	end = c.Serve(ctx)
+}
+
+// finish undoes what was done since the client was let in, and tells how it ended.
+func (t *openTunnel) finish() {
+	g := t.gateway
+	defer t.generation.release()
+	defer t.caller.Account.Close()
+	defer t.cancel()
+	defer g.tunnels.remove(t.conn)
+	defer g.metrics.TunnelClosed()
+	t.end.Duration = cmp.Or(t.end.Duration, time.Since(t.start))
+	g.audit.ConnectionClosed(t.caller.Connection, t.end)
 }

@@ -34,10 +34,7 @@ type connection struct {
 
 // serve opens the tunnel, runs its handler and closes everything.
 func (c *connection) serve() {
-	defer c.mux.end()
-	defer c.share.give()
-	defer c.close()
-	defer c.recover()
+	defer c.finish() // one, for it takes room on the stack as long as the handler runs
 	if handler, tunnel := c.open(c.mux.abort); handler != nil {
 		c.enter(PhaseTunnel)
 		c.linger = true
@@ -46,13 +43,20 @@ func (c *connection) serve() {
 	}
 }
 
-// recover is the one place where a panic ends. Nothing is said to the client:
-// the panic may have left a TLS layer locked.
-func (c *connection) recover() {
+// finish ends what serve has begun, also behind a panic.
+func (c *connection) finish() {
 	value := recover()
-	if value == nil {
-		return
+	defer c.mux.end()
+	defer c.share.give()
+	defer c.close()
+	if value != nil {
+		c.panicked(value)
 	}
+}
+
+// panicked is the one place where a panic ends. Nothing is said to the client:
+// the panic may have left a TLS layer locked.
+func (c *connection) panicked(value any) {
 	c.raw.Close()
 	c.linger = false
 	c.outer, c.inner = nil, nil
