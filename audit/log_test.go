@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 	"unicode/utf8"
+
+	"github.com/spliceway/spliceway/trace"
 )
 
 var (
@@ -72,6 +74,12 @@ func TestLogLines(t *testing.T) {
 				`"user":"ann","cluster":"prod","method":"GET","path":"/api/v1/namespaces/demo/pods","verb":"list","apiGroup":"",` +
 				`"apiVersion":"v1","namespace":"demo","resource":"pods","status":200,"protocol":"http1","bytes_up":120,` +
 				`"bytes_down":4096,"duration":1.5,"audit_id":"a1","user_agent":"kubectl/v1.36.3"}`},
+		{"request-traced", func(l *Log) {
+			place, _ := trace.Parse([]byte("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00"))
+			l.Request(&Request{Connection: testConnection, ID: []byte("r1"), Trace: place, Status: 200})
+		},
+			`{"time":"2026-07-01T10:00:00.345Z","event":"request","conn_id":"c1","request_id":"r1","trace_id":"0af7651916cd43dd8448eb211c80319c",` +
+				`"remote_addr":"192.0.2.1:5000","user":"ann","cluster":"prod","status":200,"bytes_up":0,"bytes_down":0,"duration":0}`},
 		{"request-unreadable", func(l *Log) {
 			l.Request(&Request{Connection: testConnection, Status: 400, Reason: "bare LF", Blame: BlameClient, Err: errors.New("offset 12")})
 		},

@@ -67,6 +67,35 @@ func TestAppendRequest(t *testing.T) {
 	}
 }
 
+// Fields that are removed are not printed, and all others are, framing and what is printed anew as well.
+func TestRemove(t *testing.T) {
+	const head = "GET / HTTP/1.1\r\nA: 1\r\nhost: h\r\nB: 2\r\na: 3\r\nC: 4\r\nAA: 5\r\n"
+	for _, row := range []struct {
+		names []string
+		want  string
+	}{
+		{nil, "A: 1\r\nB: 2\r\na: 3\r\nC: 4\r\nAA: 5\r\n"},
+		{[]string{"a"}, "B: 2\r\nC: 4\r\nAA: 5\r\n"},
+		{[]string{"B", "aa"}, "A: 1\r\na: 3\r\nC: 4\r\n"},
+		{[]string{"A", "B", "C", "AA", "A"}, ""},
+		{[]string{"D", ""}, "A: 1\r\nB: 2\r\na: 3\r\nC: 4\r\nAA: 5\r\n"},
+	} {
+		req := parseRequest(t, head+"\r\n")
+		for _, name := range row.names {
+			req.Remove(name)
+		}
+		if got, want := string(AppendRequest(nil, req, nil)), "GET / HTTP/1.1\r\nHost: h\r\n"+row.want+"\r\n"; got != want {
+			t.Errorf("without %q the head is\n%q, want\n%q", row.names, got, want)
+		}
+		if req.Header.Count("a") != 2 {
+			t.Error("a field that is removed is no longer in the header")
+		}
+		if _, err := ParseRequest([]byte(head+"\r\n"), nil, req); err != nil || !strings.Contains(string(AppendRequest(nil, req, nil)), "A: 1\r\nB: 2\r\na: 3") {
+			t.Errorf("a field stays removed behind another ParseRequest (%v)", err)
+		}
+	}
+}
+
 // TestAppendRequestExpectationAnswered: who answers the client's expectation himself does not pass it on.
 func TestAppendRequestExpectationAnswered(t *testing.T) {
 	req := parseRequest(t, "POST / HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\n")

@@ -96,6 +96,12 @@ var alertTests = []struct {
 		rests: []string{`spliceway_audit_errors_total{instance="gw-1"} 5x40`},
 	},
 	{
+		alert: "SplicewayTracesLost",
+		fires: []string{`spliceway_trace_spans_total{instance="gw-1",outcome="dropped"} 0+1x40`, `spliceway_trace_spans_total{instance="gw-1",outcome="sent"} 0+9x40`},
+		says:  "gw-1 loses spans of traces.",
+		rests: []string{`spliceway_trace_spans_total{instance="gw-1",outcome="failed"} 7x40`, `spliceway_trace_spans_total{instance="gw-1",outcome="retried"} 0+9x40`},
+	},
+	{
 		alert: "SplicewayAuthenticationFailures",
 		fires: []string{`spliceway_authentications_total{instance="gw-1",result="expired"} 0+120x40`, `spliceway_authentications_total{instance="gw-1",result="ok"} 0+60x40`},
 		says:  "gw-1 turns away more clients than it lets in.",
