@@ -76,10 +76,10 @@ func putText(to, p []byte, newline escape) (n, i int) {
 func putMixed(to, p []byte, newline escape) (n, i int) {
 	const many = 128
 	for i+3 < len(p) && i < many {
-		w := uint32(p[i]) | uint32(p[i+1])<<8 | uint32(p[i+2])<<16 | uint32(p[i+3])<<24
+		w := binary.LittleEndian.Uint32(p[i : i+4])
 		switch {
 		case w&0xc0c0 != 0x80c0:
-			n += escapes.of(p[i], newline).put(to[n:])
+			n += escapes.of(byte(w), newline).put(to[n:])
 			i++
 		case w&0xe0 == 0xc0 && w&0x1e != 0:
 			// RFC 3629, Section 4: UTF8-2, which is most of the letters that
