@@ -90,11 +90,12 @@ func New(options Options) (*Proxy, error) {
 	return p, nil
 }
 
-// Run listens on the configured address and serves until ctx is done; then it returns nil. It is called once.
+// Run listens on the configured address, calls ready, and serves until ctx is done; then it returns nil. It is called
+// once.
 //
 // Before it listens it asks the issuer for the user's resources: wrong or missing credentials are returned as
 // ErrCredentials at once, any other fault is logged and left to the connections, because it may pass.
-func (p *Proxy) Run(ctx context.Context) error {
+func (p *Proxy) Run(ctx context.Context, ready func()) error {
 	switch _, err := p.list.get(ctx); {
 	case ctx.Err() != nil:
 		p.close()
@@ -110,6 +111,7 @@ func (p *Proxy) Run(ctx context.Context) error {
 		p.close()
 		return fmt.Errorf("connect: listening: %w", err)
 	}
+	ready()
 	return p.Serve(ctx, ln)
 }
 

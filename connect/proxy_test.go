@@ -422,14 +422,14 @@ func TestRunTellsWrongCredentialsAtOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := proxy.Run(context.Background()); !errors.Is(err, ErrCredentials) {
+	if err := proxy.Run(context.Background(), func() {}); !errors.Is(err, ErrCredentials) {
 		t.Errorf("Run = %v, want ErrCredentials", err)
 	}
 	options.Issuer.Credentials.PasswordFile = t.TempDir() + "/none"
 	if proxy, err = New(options); err != nil {
 		t.Fatal(err)
 	}
-	if err := proxy.Run(context.Background()); !errors.Is(err, ErrCredentials) || !strings.Contains(err.Error(), "(reading the password: open ") {
+	if err := proxy.Run(context.Background(), func() {}); !errors.Is(err, ErrCredentials) || !strings.Contains(err.Error(), "(reading the password: open ") {
 		t.Errorf("Run = %v, want ErrCredentials and the missing file", err)
 	}
 }
@@ -451,7 +451,7 @@ func TestRunEndsWhileItAsks(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := proxy.Run(ctx); err != nil {
+	if err := proxy.Run(ctx, func() {}); err != nil {
 		t.Errorf("Run = %v, want nil behind the end of its context", err)
 	}
 }

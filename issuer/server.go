@@ -95,12 +95,13 @@ func (s *Server) certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, erro
 // Config returns the configuration in force. The caller does not change it.
 func (s *Server) Config() *Config { return s.directory.Load().config }
 
-// Run listens on the configured address and serves until ctx is done; then it returns nil.
-func (s *Server) Run(ctx context.Context) error {
+// Run listens on the configured address, calls ready, and serves until ctx is done; then it returns nil.
+func (s *Server) Run(ctx context.Context, ready func()) error {
 	ln, err := new(net.ListenConfig).Listen(ctx, "tcp", s.Config().Listen)
 	if err != nil {
 		return fmt.Errorf("issuer: listening: %w", err)
 	}
+	ready()
 	return s.Serve(ctx, ln)
 }
 

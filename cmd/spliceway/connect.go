@@ -75,7 +75,7 @@ same flags; kubectl, helm, k9s and client-go then work as they always do.`,
 			if err != nil {
 				return badConfig(err, "see spliceway connect --help")
 			}
-			return explain(proxy.Run(command.Context()))
+			return explain(proxy.Run(command.Context(), ready))
 		},
 	}
 	flags.add(command)

@@ -34,7 +34,7 @@ file is read again when it changes.`,
 			if err != nil {
 				return badConfig(err, "")
 			}
-			return server.Run(command.Context())
+			return server.Run(command.Context(), ready)
 		},
 	}
 	configFlag(command, &file)

@@ -61,6 +61,31 @@ func (m *manager) reap(pid int) syscall.WaitStatus {
 	return status
 }
 
+// The issuer is ready when it listens.
+func TestIssuerTellsManager(t *testing.T) {
+	m := newManager(t)
+	p := startProcess(t, "issuer", "--config", write(t, t.TempDir(), "issuer.yaml", `issuer: https://127.0.0.1:8444
+listen: "127.0.0.1:0"
+audience: acme
+dataDir: data
+users: []
+resources: []
+`))
+	if got := m.told("READY"); got != "1" {
+		t.Errorf("READY=%s", got)
+	}
+	address := p.until("issuer is listening")["listen"].(string)
+	c, err := net.Dial("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Close()
+	p.signal(syscall.SIGTERM)
+	if state := p.end(); state.ExitCode() != 0 {
+		t.Errorf("SIGTERM ends it with %v, want status 0", state)
+	}
+}
+
 // A successor is a child of the service manager, which so learns of its end.
 func TestServeUpgradesUnderManager(t *testing.T) {
 	m := newManager(t)

@@ -81,7 +81,7 @@ func reload(g *gateway.Gateway, file string, b *sandbox, log *logger) {
 	if err == nil {
 		_ = log.set(loaded.Log.Level, loaded.Log.Format) // which config has checked
 	}
-	notify("READY=1")
+	ready()
 }
 
 // onSignal calls do for each of a signal, which would else end the process, until

@@ -57,5 +57,8 @@ func notify(assignments ...string) {
 	_, _ = daemon.SdNotify(false, strings.Join(assignments, "\n"))
 }
 
+// ready tells systemd that whoever connects is served from now on.
+func ready() { notify(daemon.SdNotifyReady) }
+
 // reloading tells systemd that a reload begins, which READY=1 ends.
 func reloading() { notify(daemon.SdNotifyReloading, daemon.SdNotifyMonotonicUsec()) }
