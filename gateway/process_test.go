@@ -58,6 +58,32 @@ func TestProcessTells(t *testing.T) {
 	}
 }
 
+// stuckListener has a loop wait for as long as nobody connects, whatever its deadline.
+type stuckListener struct{ *net.TCPListener }
+
+func (stuckListener) SetDeadline(time.Time) error { return nil }
+
+// The watchdog of a gateway of which one listener is stuck hears nothing more, while
+// the status goes on.
+func TestProcessStuck(t *testing.T) {
+	tcp, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	stuck := stuckListener{tcp.(*net.TCPListener)}
+	b := newBed(t)
+	b.prepare(settings{"listen": `"` + tcp.Addr().String() + `"`})
+	m := &manager{}
+	b.runIn(Process{Tell: m.tell, Watchdog: 300 * time.Millisecond, Sockets: map[string][]net.Listener{SocketGateway: {stuck}}})
+	b.until("it lives", m.heard("WATCHDOG=1"))
+	b.until("it tells its status only", func() bool {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		last := m.told[max(len(m.told)-3, 0):]
+		return !slices.ContainsFunc(last, func(s string) bool { return !strings.HasPrefix(s, "STATUS=") })
+	})
+}
+
 // Sockets that are open already are served, whatever they are called by the
 // configuration; those that it does not name are refused.
 func TestProcessSockets(t *testing.T) {
