@@ -25,6 +25,7 @@ import (
 // The files of every package; debianFiles and rpmFiles are added by format.
 const (
 	commonFiles = `
+-rw-r--r-- /etc/logrotate.d/spliceway
 -rw-r--r-- /etc/spliceway/config.yaml
 -rw-r--r-- /usr/lib/systemd/system/spliceway-issuer.service
 -rw-r--r-- /usr/lib/systemd/system/spliceway.service
@@ -39,16 +40,17 @@ const (
 -rw-r--r-- /usr/share/doc/spliceway/third-party-licenses
 -rw-r--r-- /usr/share/fish/vendor_completions.d/spliceway.fish
 -rw-r--r-- /usr/share/man/man1/spliceway.1.gz
--rw-r--r-- /usr/share/zsh/vendor-completions/_spliceway
 -rwxr-xr-x /usr/bin/spliceway`
 	debianFiles = `
 -rw-r--r-- /usr/share/doc/spliceway/changelog.Debian.gz
 -rw-r--r-- /usr/share/doc/spliceway/copyright
 -rw-r--r-- /usr/share/lintian/overrides/spliceway
+-rw-r--r-- /usr/share/zsh/vendor-completions/_spliceway
 drwxr-xr-x /etc/spliceway
 drwxr-xr-x /etc/spliceway-issuer`
 	rpmFiles = `
 -rw-r--r-- /usr/share/licenses/spliceway/LICENSE
+-rw-r--r-- /usr/share/zsh/site-functions/_spliceway
 drwxr-xr-x /etc/spliceway
 drwxr-xr-x /etc/spliceway-issuer`
 )
@@ -142,7 +144,7 @@ func TestDebianPackage(t *testing.T) {
 			if h.Uname != "root" || h.Gname != "root" || !h.ModTime.Equal(r.date) {
 				t.Errorf("%s is of %s:%s and %v, want root:root and the date of the release", h.Name, h.Uname, h.Gname, h.ModTime)
 			}
-			if h.Typeflag == tar.TypeReg || strings.HasPrefix(h.Name, "/etc/") {
+			if h.Typeflag == tar.TypeReg || strings.HasPrefix(h.Name, "/etc/spliceway") {
 				got = append(got, h.FileInfo().Mode().String()+" "+h.Name)
 			}
 		}
@@ -167,7 +169,7 @@ func TestDebianPackage(t *testing.T) {
 func checkControl(t *testing.T, file, arch string) {
 	t.Helper()
 	_, texts := entries(t, debianArchive(t, file, "control.tar.gz"))
-	if got := texts["/conffiles"]; got != "/etc/spliceway/config.yaml\n" {
+	if got := texts["/conffiles"]; got != "/etc/logrotate.d/spliceway\n/etc/spliceway/config.yaml\n" {
 		t.Errorf("the conffiles of %s are %q", file, got)
 	}
 	for _, want := range []string{"Package: spliceway\n", "Version: 1.2.3-1\n", "Architecture: " + arch + "\n", "Maintainer: Packer <packer@spliceway.test>\n"} {
@@ -212,6 +214,32 @@ func TestRPMContents(t *testing.T) {
 	}
 	if _, err := r.writePackage("rpm", "arm64"); err != nil {
 		t.Error(err)
+	}
+}
+
+// What rpm itself makes of the file: it is whole, its configuration is kept, and its
+// scripts are for a shell.
+func TestRPMQuery(t *testing.T) {
+	program, err := exec.LookPath("rpm")
+	if err != nil {
+		t.Skip("there is no rpm")
+	}
+	file, err := testRelease(t).writePackage("rpm", "amd64")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, row := range []struct{ ask, want string }{
+		{"--checksig", "digests OK"},
+		{"--query --package --configfiles", "/etc/logrotate.d/spliceway\n/etc/spliceway/config.yaml\n"},
+		{"--query --package --changelog", "* Tue Nov 14 2023 Packer <packer@spliceway.test> - 1.2.3-1\n- Package of v1.2.3."},
+		{"--query --package --scripts", "postinstall scriptlet (using /bin/sh):"},
+		{"--query --package --scripts", "preuninstall scriptlet (using /bin/sh):"},
+		{"--query --package --scripts", "postuninstall scriptlet (using /bin/sh):"},
+	} {
+		out, err := exec.Command(program, append(strings.Fields(row.ask), file)...).CombinedOutput()
+		if err != nil || !strings.Contains(string(out), row.want) {
+			t.Errorf("rpm %s: %v: %s, want %q", row.ask, err, out, row.want)
+		}
 	}
 }
 

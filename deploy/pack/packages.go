@@ -109,6 +109,10 @@ func (r *release) info(format, arch, dir string) (*nfpm.Info, error) {
 		info.Recommends = []string{"ca-certificates"}
 	} else {
 		info.Depends = []string{"systemd"}
+		info.Changelog = filepath.Join(dir, "changelog.yaml")
+		if err := os.WriteFile(info.Changelog, r.changelog(version), 0o644); err != nil {
+			return nil, err
+		}
 		info.License = license // dpkg has no such field
 		info.Description = strings.ReplaceAll(description, "\n ", "\n")
 		info.RPM.Summary, info.Description, _ = strings.Cut(info.Description, "\n")
@@ -122,6 +126,7 @@ func (t *tree) common(arch string) {
 	r, binary := t.release, t.release.binary(arch)
 	t.file(binary, "/usr/bin/spliceway", 0o755)
 	t.text(t.configuration(), "/etc/spliceway/config.yaml", files.TypeConfigNoReplace)
+	t.text(t.read("deploy/pack/logrotate"), "/etc/logrotate.d/spliceway", files.TypeConfigNoReplace)
 	t.folder("/etc/spliceway")
 	t.folder("/etc/spliceway-issuer")
 	t.file("deploy/pack/sysusers.conf", "/usr/lib/sysusers.d/spliceway.conf", 0o644)
@@ -137,9 +142,10 @@ func (t *tree) common(arch string) {
 		t.fail(err)
 		t.zipped(string(data), "/usr/share/man/"+filepath.Base(filepath.Dir(page))+"/"+filepath.Base(page))
 	}
+	zsh := map[string]string{"deb": "vendor-completions", "rpm": "site-functions"}[t.format]
 	for source, destination := range map[string]string{
 		"spliceway.bash": "/usr/share/bash-completion/completions/spliceway",
-		"_spliceway":     "/usr/share/zsh/vendor-completions/_spliceway",
+		"_spliceway":     "/usr/share/zsh/" + zsh + "/_spliceway",
 		"spliceway.fish": "/usr/share/fish/vendor_completions.d/spliceway.fish",
 	} {
 		t.file(filepath.Join(r.dist, "completions", source), destination, 0o644)
@@ -149,6 +155,13 @@ func (t *tree) common(arch string) {
 	t.file(binary+".cdx.json", docs+billName, 0o644)
 	t.file(binary+".licenses", docs+licencesName, 0o644)
 	t.zipped(t.read("CHANGELOG.md"), docs+"changelog")
+}
+
+// changelog is what nfpm wants for the changelog of an rpm, with an entry that leads to
+// ours.
+func (r *release) changelog(version string) []byte {
+	return fmt.Appendf(nil, "- semver: %q\n  date: %s\n  packager: %q\n  changes:\n    - note: %q\n",
+		version+"-1", r.date.Format(time.RFC3339), r.author, "Package of "+r.version+". What changed is in "+docs+"changelog.gz.")
 }
 
 // unitDir is where systemd looks for a unit: the helper runs in the session of a
