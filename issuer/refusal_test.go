@@ -10,9 +10,11 @@ import (
 	"encoding/pem"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"net/netip"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"golang.org/x/crypto/bcrypt"
@@ -215,4 +217,40 @@ func TestPasswordBehindOctet72Counts(t *testing.T) {
 	if check(d, "a", long+"y") != nil {
 		t.Error("a password that goes on after octet 72 is taken for its beginning")
 	}
+}
+
+// Guesses that are sent at once, and have all found the pair open, get no more answers than those in a row.
+func TestGuessesAtOnceAreThrottled(t *testing.T) {
+	hash, err := hashPassword("right", bcrypt.MinCost)
+	if err != nil {
+		t.Fatal(err)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		a := newAuthenticator()
+		dir := &directory{users: map[string]*subject{"ann": {passwordHash: []byte(hash)}}, decoy: []byte(hash)}
+		for range cap(a.hashing) { // nobody's turn yet
+			a.hashing <- struct{}{}
+		}
+		const guesses = 20
+		statuses := make(chan int, guesses)
+		for range guesses {
+			go func() {
+				_, err := a.password(httptest.NewRequest(http.MethodGet, PathResources, nil), dir, "ann", "wrong")
+				statuses <- asRefusal(err).status
+			}()
+		}
+		synctest.Wait()
+		for range cap(a.hashing) {
+			<-a.hashing
+		}
+		told := make(map[int]int)
+		for range guesses {
+			told[<-statuses]++
+		}
+		// Those whose turn it is at the same moment don't know of each other.
+		wrong, closed := told[http.StatusUnauthorized], told[http.StatusTooManyRequests]
+		if most := freeFailures + cap(a.hashing) - 1; wrong < freeFailures || wrong > most || wrong+closed != guesses {
+			t.Errorf("%d guesses get %v, want at most %d to be judged and the others to be told to wait", guesses, told, most)
+		}
+	})
 }

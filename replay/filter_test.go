@@ -27,6 +27,8 @@ var filterRows = []struct{ name, in, want string }{
 	{"alternate-screen", "\x1b[?1049h\x1b[?1049l", "\x1b[?1049h\x1b[?1049l"},
 	{"modes-among-others", "\x1b[?25;1000;1049h", "\x1b[?25h\x1b[?1049h"},
 	{"mouse", "\x1b[?1000h\x1b[?1002;1003;1006h", ""},
+	{"mouse-highlight", "\x1b[1;1;1;1;9T\x1b[2T", "\x1b[2T"},
+	{"margins-left-and-right", "\x1b[1;9s\x1b[s", "\x1b[s"},
 	{"paste-and-focus", "\x1b[?2004h\x1b[?1004h", ""},
 	{"132-columns", "\x1b[?3h", ""},
 	{"keyboard-lock", "\x1b[2h\x1b[4h", "\x1b[4h"},

@@ -1,6 +1,7 @@
 package replay
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -118,3 +119,13 @@ func FuzzScreen(f *testing.F) {
 }
 
 func sizeText(cols, rows uint16) string { return fmt.Sprintf("%dx%d", cols, rows) }
+
+// A fault of the emulator ends the look at one recording, not the program.
+func TestEmulatorPanics(t *testing.T) {
+	s := newScreen(80, 24)
+	s.seen = func([]int) { panic("a fault") }
+	s.event(&record.Event{Time: time.Second, Code: 'o', Text: []byte("text")})
+	if !errors.Is(s.err, ErrEmulator) || !strings.Contains(s.err.Error(), "at 0:01.000: a fault") {
+		t.Errorf("the error is %v, want ErrEmulator with time and fault", s.err)
+	}
+}

@@ -47,6 +47,29 @@ func example() *Report {
 	}
 }
 
+// What users and servers have chosen does not reach the terminal of who asks.
+func TestWriteHostile(t *testing.T) {
+	const evil = "\x1b]0;x\a\u009b31m\u202e\n"
+	r := example()
+	r.Configuration.Refused, r.Problems = evil, []string{evil}
+	r.Clusters[1].Name, r.Clusters[1].Error, r.Recordings.Error = evil, evil, evil
+	c, s := &r.Connections[0], &r.Streams[0]
+	c.ID, c.User, c.Cluster, c.RemoteAddr, c.Groups = evil, evil, evil, evil, []string{evil}
+	s.SessionID, s.User, s.Kind, s.Namespace, s.Pod, s.Container, s.Command = evil, evil, evil, evil, evil, evil, []string{evil}
+	r.Streams[1].Rule = evil
+	var b strings.Builder
+	if err := r.Write(&b, 0); err != nil {
+		t.Fatal(err)
+	}
+	var whole strings.Builder
+	if err := example().Write(&whole, 0); err != nil {
+		t.Fatal(err)
+	}
+	if strings.ContainsAny(b.String(), "\x1b\a\u009b\u202e") || strings.Count(b.String(), "\n") < strings.Count(whole.String(), "\n") {
+		t.Errorf("written is %q", b.String())
+	}
+}
+
 func TestWrite(t *testing.T) {
 	var b strings.Builder
 	if err := example().Write(&b, 0); err != nil {

@@ -3,6 +3,7 @@ package confine
 import (
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -79,6 +80,46 @@ func TestOf(t *testing.T) {
 	}
 	if err := n.Cover(&n); err != nil {
 		t.Errorf("Cover of the same = %v", err)
+	}
+}
+
+// No key of the configuration that names a file is forgotten: behind it, the file
+// could be read at the start, and no more when it has changed.
+func TestOfHasAllFiles(t *testing.T) {
+	dir, err := filepath.EvalSymlinks(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var cfg config.Config
+	folders := make(map[string]string) // by key
+	nameFiles(reflect.ValueOf(&cfg).Elem(), "", func(key string) string {
+		folders[key] = filepath.Join(dir, key)
+		return filepath.Join(dir, key, "file")
+	})
+	if len(folders) < 10 {
+		t.Fatalf("keys that name files are %v, want more of them", folders)
+	}
+	n := Of(&cfg, filepath.Join(dir, "config.yaml"))
+	for key, folder := range folders {
+		if !slices.Contains(slices.Concat(n.Read, n.Write), folder) {
+			t.Errorf("Of has nothing for the file that %s names", key)
+		}
+	}
+}
+
+// nameFiles gives every key of a file a name, of a list's element as well.
+func nameFiles(v reflect.Value, key string, name func(key string) string) {
+	switch {
+	case v.Kind() == reflect.Struct:
+		for i := range v.NumField() {
+			tag, _, _ := strings.Cut(v.Type().Field(i).Tag.Get("yaml"), ",")
+			nameFiles(v.Field(i), strings.Trim(key+"."+tag, "."), name)
+		}
+	case v.Kind() == reflect.Slice && v.Type().Elem().Kind() == reflect.Struct:
+		v.Set(reflect.MakeSlice(v.Type(), 1, 1))
+		nameFiles(v.Index(0), key, name)
+	case v.Kind() == reflect.String && strings.HasSuffix(key, "File"):
+		v.SetString(name(key))
 	}
 }
 
