@@ -269,10 +269,12 @@ func (c *connection) close() {
 	// A handler that has left a write behind has broken its contract, but a
 	// write that is stuck would hold the lock that CloseWrite needs for ever.
 	c.raw.SetWriteDeadline(time.Now().Add(answerTimeout))
-	if c.inner != nil {
-		c.inner.CloseWrite()
-	}
-	c.outer.CloseWrite()
+	c.raw.Gather(func() {
+		if c.inner != nil {
+			c.inner.CloseWrite()
+		}
+		c.outer.CloseWrite()
+	})
 	if !c.linger || c.raw.CloseWrite() != nil {
 		return
 	}

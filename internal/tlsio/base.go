@@ -139,6 +139,21 @@ func (b *Base) flush() error {
 	return err
 }
 
+// Gather has what do writes go on as one write, as far as it is little. When that
+// fails, a later Write says so.
+func (b *Base) Gather(do func()) {
+	b.mu.Lock()
+	busy := b.held != nil // somebody who writes, and is going to flush
+	b.mu.Unlock()
+	if busy {
+		do()
+		return
+	}
+	b.hold()
+	do()
+	_ = b.flush() // which b.err remembers
+}
+
 func (b *Base) writeHeld() error {
 	if b.err == nil && b.length > 0 {
 		_, b.err = b.Conn.Write(b.held[:b.length])

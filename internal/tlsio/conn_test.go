@@ -194,6 +194,30 @@ func TestWriteOfManyRecordsIsOneWriteBelow(t *testing.T) {
 	}
 }
 
+func TestGatherIsOneWriteBelow(t *testing.T) {
+	w := newWire(t, 2)
+	below := &counted{Conn: w.socket.Conn}
+	w.socket.Conn = below
+	w.socket.Gather(func() {
+		w.CloseWrite()                           // of the inner layer
+		w.bases[0].Conn.(*tls.Conn).CloseWrite() // of the outer layer
+		if below.writes != 0 {
+			t.Errorf("%d writes before the end of what is gathered", below.writes)
+		}
+	})
+	if below.writes != 1 {
+		t.Errorf("%d writes, want 1", below.writes)
+	}
+	if n, err := w.socket.Write([]byte("x")); n != 1 || err != nil || below.writes != 2 {
+		t.Errorf("Write() = %d, %v behind it, %d writes in all, want 1, none, 2", n, err, below.writes)
+	}
+	below.err = errors.New("gone")
+	w.socket.Gather(func() { w.socket.Write([]byte("x")) })
+	if _, err := w.socket.Write([]byte("x")); !errors.Is(err, below.err) {
+		t.Errorf("Write() = %v behind what was lost, want %v", err, below.err)
+	}
+}
+
 func TestWriteThatFailsBelowFailsForGood(t *testing.T) {
 	w := newWire(t, 2)
 	below := &counted{Conn: w.socket.Conn, err: errors.New("gone")}
