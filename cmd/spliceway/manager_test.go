@@ -122,10 +122,12 @@ func TestServeOutlivesSuccessor(t *testing.T) {
 	for _, row := range []struct {
 		name string
 		ends syscall.Signal // the successor
+		asks int            // how often the process is asked to end
 		want string
 	}{
-		{"crashed", syscall.SIGKILL, "signal: terminated"},
-		{"ended", syscall.SIGTERM, "exit status 0"},
+		{"crashed", syscall.SIGKILL, 1, "signal: terminated"},
+		{"ended", syscall.SIGTERM, 2, "exit status 0"},
+		{"ended, with impatience", syscall.SIGTERM, 3, "signal: terminated"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			m := newManager(t)
@@ -151,9 +153,18 @@ func TestServeOutlivesSuccessor(t *testing.T) {
 			}
 			syscall.Kill(successor, row.ends)
 			m.reap(successor)
-			p.signal(syscall.SIGTERM)
-			if row.ends == syscall.SIGTERM {
+			for range row.asks {
+				p.signal(syscall.SIGTERM)
+				time.Sleep(100 * time.Millisecond) // two at once are one
+			}
+			if row.want == "exit status 0" {
 				c.Close() // what the drain waits for
+			} else if row.asks > 1 {
+				go func() { // until the process is waited for
+					for p.cmd.Process.Signal(syscall.SIGTERM) == nil {
+						time.Sleep(100 * time.Millisecond)
+					}
+				}()
 			}
 			if got := p.end().String(); got != row.want {
 				t.Errorf("the process that it replaced ends with %q, want %q", got, row.want)

@@ -54,8 +54,7 @@ func serve(command *cobra.Command, file string) error {
 	}
 	defer followHeap()()
 	defer onSignal(syscall.SIGHUP, func() { reload(g, file, b, log) })()
-	upgrade := func(sockets []gateway.Socket) error { return b.upgrade(command.Context(), sockets) }
-	defer onSignal(syscall.SIGUSR2, func() { _ = g.HandOver(upgrade) })() // which tells of an error
+	defer onSignal(syscall.SIGUSR2, func() { _ = g.HandOver(b.upgrade) })() // which tells of an error
 	if err := g.RunIn(command.Context(), p); err != nil {
 		return err
 	}

@@ -3,12 +3,12 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
+	"os/signal"
 	"strconv"
 	"strings"
 	"syscall"
@@ -29,9 +29,8 @@ const startPatience = time.Minute
 // upgrade starts the program anew, as its file is now, with the sockets of this
 // process, and returns when the successor serves. The sockets are handed over as
 // systemd does it, so that a successor takes them the same way from either. From
-// then on systemd takes the successor for the service. ctx is done when this process
-// is to end.
-func (b *sandbox) upgrade(ctx context.Context, sockets []gateway.Socket) error {
+// then on systemd takes the successor for the service.
+func (b *sandbox) upgrade(sockets []gateway.Socket) error {
 	hears, told, err := os.Pipe()
 	if err != nil {
 		return fmt.Errorf("starting a successor: %w", err)
@@ -46,8 +45,11 @@ func (b *sandbox) upgrade(ctx context.Context, sockets []gateway.Socket) error {
 	go func() { ended <- successor.Wait() }() // until it ends, or this process does
 	hears.SetReadDeadline(time.Now().Add(startPatience))
 	if _, err := io.ReadFull(hears, make([]byte, 1)); err == nil {
+		hears.SetReadDeadline(time.Time{})
+		asked := make(chan os.Signal, 3)
+		signal.Notify(asked, syscall.SIGTERM)
+		go outlive(hears, asked) // until this process ends
 		notify("MAINPID=" + strconv.Itoa(successor.Process.Pid))
-		go outlive(ctx, hears) // until the successor ends, or this process does
 		return nil
 	}
 	hears.Close()
@@ -81,16 +83,29 @@ func startSuccessor(sockets []gateway.Socket, told *os.File, environment ...stri
 	return cmd, cmd.Start()
 }
 
-// outlive ends this process at once when it is to end and its successor has crashed:
-// a service manager starts the service anew only when nothing is left of it, and
-// until then nobody would serve.
-func outlive(ctx context.Context, hears *os.File) {
-	defer hears.Close()
-	hears.SetReadDeadline(time.Time{})
-	if n, _ := hears.Read(make([]byte, 1)); n > 0 {
-		return // the farewell
+// outlive is what SIGTERM does to a process that has been replaced, which drains
+// already. systemd sends one to all that is of the service, and another to what is
+// left when the main process, the successor, has ended: only a third is impatience.
+// But after a crash of the successor systemd starts the service anew only when
+// nothing is left of it, and until then nobody would serve: then one is enough.
+func outlive(hears *os.File, asked <-chan os.Signal) {
+	crashed := make(chan struct{})
+	go func() { // until the successor ends, or this process does
+		defer hears.Close()
+		if n, _ := hears.Read(make([]byte, 1)); n == 0 { // no farewell
+			close(crashed)
+		}
+	}()
+	<-asked
+	select {
+	case <-crashed:
+	case <-asked:
+		select {
+		case <-crashed:
+		case <-asked:
+		}
 	}
-	<-ctx.Done() // by SIGTERM; a second one has no patience
+	signal.Reset(syscall.SIGTERM)
 	syscall.Kill(os.Getpid(), syscall.SIGTERM)
 }
 
