@@ -77,12 +77,11 @@ reproducible: ## build packages and image of HEAD twice and compare them
 		diff $$dir/one.sums $$dir/other.sums && cat $$dir/one.sums
 
 .PHONY: package-test
-package-test: ## as root: install, upgrade, remove and purge the .deb in a Debian that is bootstrapped and booted
+package-test: ## as root: install, upgrade and remove the packages in a Debian that is bootstrapped and booted
 	@test $$(id -u) = 0 || { echo "make package-test needs root, to bootstrap and to boot a system"; exit 1; }
 	$(MAKE) package DIST=bin/package-old VERSION=v0.0.1
 	$(MAKE) package DIST=bin/package-new VERSION=v0.0.2
-	cd e2e && E2E_PACKAGES="$$(echo $(CURDIR)/bin/package-old/*_$$($(GO) env GOARCH).deb) $$(echo $(CURDIR)/bin/package-new/*_$$($(GO) env GOARCH).deb)" \
-		$(GO) test -v -count 1 -timeout 30m ./packages
+	cd e2e && E2E_PACKAGES="$(CURDIR)/bin/package-old $(CURDIR)/bin/package-new" $(GO) test -v -count 1 -timeout 30m ./packages
 
 .PHONY: demo
 demo: ## start a real cluster, the gateway, issuer and helper; tour them with kubectl

@@ -21,12 +21,15 @@ type machine struct {
 	leader string // process id of its systemd
 }
 
-// startMachine bootstraps a Debian without anything but systemd, or unpacks what
-// E2E_DEBIAN names, and boots it. The programs are there, read-only, by their names.
+// inMachine is systemd, what its user managers need, and what tests use.
+const inMachine = "systemd,systemd-sysv,dbus,dbus-user-session,libpam-systemd,logrotate,rpm,strace"
+
+// startMachine bootstraps a small Debian, or unpacks what E2E_DEBIAN names, which
+// mmdebstrap made of the same, and boots it. The programs are there, read-only, by their names.
 func startMachine(t *testing.T, programs ...string) *machine {
 	t.Helper()
 	m := &machine{root: filepath.Join(t.TempDir(), "root")}
-	bootstrap := exec.Command("mmdebstrap", "--variant=minbase", "--include=systemd,systemd-sysv,dbus", "trixie", m.root)
+	bootstrap := exec.Command("mmdebstrap", "--variant=minbase", "--include="+inMachine, "trixie", m.root)
 	if archive := os.Getenv("E2E_DEBIAN"); archive != "" {
 		if err := os.Mkdir(m.root, 0o755); err != nil {
 			t.Fatal(err)
@@ -36,11 +39,13 @@ func startMachine(t *testing.T, programs ...string) *machine {
 	if out, err := bootstrap.CombinedOutput(); err != nil {
 		t.Fatalf("%s: %v\n%s", bootstrap, err, out)
 	}
-	args := []string{"--quiet", "--boot", "--register=no", "--keep-unit", "--console=pipe", "--machine=spliceway-test", "--directory=" + m.root}
+	args := []string{"--quiet", "--boot", "--register=no", "--keep-unit", "--console=pipe", "--machine=spliceway-test", "--directory=" + m.root,
+		"--system-call-filter=landlock_create_ruleset landlock_add_rule landlock_restrict_self"}
 	for _, program := range programs {
 		args = append(args, "--bind-ro="+program+":/usr/local/bin/"+filepath.Base(program))
 	}
 	m.cmd = exec.Command("systemd-nspawn", args...)
+	m.cmd.Env = append(os.Environ(), "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1") // of cgroups, as today's systems have it
 	m.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
 	if err := m.cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -77,16 +82,20 @@ func (m *machine) run(t *testing.T, line string) string {
 	out, err := m.command(ctx, line).CombinedOutput()
 	fmt.Printf("# %s\n%s", line, out)
 	if err != nil {
-		log, _ := m.command(t.Context(), "journalctl --no-pager --lines=20 --unit='spliceway*' --unit=connect").CombinedOutput()
+		log, _ := m.command(t.Context(), "journalctl --no-pager --lines=20 --unit='spliceway*' --user-unit=spliceway-connect").CombinedOutput()
 		t.Fatalf("%s: %v\n%s\n%s", line, err, out, log)
 	}
 	return string(out)
 }
 
-// write writes a file of the machine.
+// write writes a file of the machine, and its folder.
 func (m *machine) write(t *testing.T, name, text string) {
 	t.Helper()
-	if err := os.WriteFile(filepath.Join(m.root, name), []byte(text), 0o644); err != nil {
+	name = filepath.Join(m.root, name)
+	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(name, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
 }

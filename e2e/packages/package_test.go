@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -41,6 +42,8 @@ clusters:
 recordings:
   dir: /var/lib/spliceway/recordings
   minFree: 0B
+audit:
+  output: /var/log/spliceway/audit.log
 `
 
 const issuerConfig = `issuer: https://` + address + `:8444
@@ -58,10 +61,10 @@ resources:
 `
 
 // From nothing to kubectl by the package, an upgrade under an open session, and away.
-// E2E_PACKAGES names two files: a package, and one of a later version.
+// E2E_PACKAGES names two folders: with packages, and with those of a later version.
 func TestPackage(t *testing.T) {
-	packages := strings.Fields(os.Getenv("E2E_PACKAGES"))
-	if len(packages) != 2 {
+	folders := strings.Fields(os.Getenv("E2E_PACKAGES"))
+	if len(folders) != 2 {
 		t.Skip("make package-test builds the packages that this installs")
 	}
 	cluster, err := testcluster.Start(t.Context(), testcluster.Config{Dir: filepath.Join(t.TempDir(), "cluster"), Log: os.Stderr})
@@ -75,36 +78,69 @@ func TestPackage(t *testing.T) {
 	})
 	m := startMachine(t, cluster.Kubectl)
 	m.write(t, "etc/apt/apt.conf.d/quiet", "quiet 2; Dpkg::Use-Pty no;\n")
-	for i, name := range packages {
-		data, err := os.ReadFile(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		packages[i] = "/root/" + filepath.Base(name)
-		m.write(t, packages[i], string(data))
-	}
-	m.run(t, "apt-get install --yes "+packages[0])
+	former, later := m.carry(t, folders[0]), m.carry(t, folders[1])
+	m.run(t, "apt-get install --yes "+former.deb)
 	want(t, m.run(t, "stat --format='%A %U:%G %n' /etc/spliceway /etc/spliceway-issuer"),
 		"drwxr-x--- root:spliceway /etc/spliceway\ndrwxr-x--- root:spliceway-issuer /etc/spliceway-issuer")
 	setUp(t, m, cluster)
 	want(t, m.run(t, ann+"kubectl get pods"), "demo")
 
+	upgrade(t, m, "apt-get install --yes "+later.deb)
+	want(t, m.run(t, "spliceway sessions ls --dir /var/lib/spliceway/recordings"), "complete")
+	service(t, m)
+	takeAway(t, m)
+	rpmPackage(t, m, cluster, former.rpm, later.rpm)
+}
+
+// packages are files of one version, by their names in the machine.
+type packages struct{ deb, rpm string }
+
+// carry copies the packages of a folder into the machine.
+func (m *machine) carry(t *testing.T, folder string) packages {
+	t.Helper()
+	machine := map[string]string{"amd64": "x86_64", "arm64": "aarch64"}[runtime.GOARCH] // as rpm calls it
+	one := func(pattern string) string {
+		names, err := filepath.Glob(filepath.Join(folder, pattern))
+		if err != nil || len(names) != 1 {
+			t.Fatalf("%s has %q for %s, %v, want one", folder, names, pattern, err)
+		}
+		data, err := os.ReadFile(names[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		name := "/root/" + filepath.Base(names[0])
+		m.write(t, name, string(data))
+		return name
+	}
+	return packages{one("*_" + runtime.GOARCH + ".deb"), one("*." + machine + ".rpm")}
+}
+
+// upgrade installs the later version, by a line, while a session is open.
+func upgrade(t *testing.T, m *machine, install string) {
+	t.Helper()
 	session := openSession(t, m)
-	former := m.run(t, "systemctl show --property=MainPID --value spliceway")
-	want(t, m.run(t, "apt-get install --yes "+packages[1]), "this version has taken over; what is open stays with process "+strings.TrimSpace(former))
-	if now := m.run(t, "systemctl show --property=MainPID --value spliceway"); now == former {
+	former := m.process(t)
+	want(t, m.run(t, install), "this version has taken over; what is open stays with process "+former)
+	if now := m.process(t); now == former {
 		t.Errorf("the process of the service is still %s", now)
 	}
 	want(t, m.run(t, ann+"kubectl get pods"), "demo")
 	session.say(t, "after the upgrade")
 	session.end(t)
-	m.run(t, "while kill -0 "+strings.TrimSpace(former)+" 2>/dev/null; do sleep 0.1; done; systemctl is-active spliceway")
-	want(t, m.run(t, "spliceway sessions ls --dir /var/lib/spliceway/recordings"), "complete")
-	takeAway(t, m)
+	m.run(t, "while kill -0 "+former+" 2>/dev/null; do sleep 0.1; done; systemctl is-active spliceway")
+}
+
+// process is the main one of the gateway's service.
+func (m *machine) process(t *testing.T) string {
+	t.Helper()
+	return strings.TrimSpace(m.run(t, "systemctl show --property=MainPID --value spliceway"))
 }
 
 // ann runs what follows as a user of the machine.
 const ann = "runuser -u ann -- env -C /home/ann HOME=/home/ann "
+
+// asAnn runs what follows with the user manager of ann.
+const asAnn = "runuser -u ann -- env XDG_RUNTIME_DIR=/run/user/$(id -u ann) "
 
 // setUp does what the package leaves to its administrator: certificates, credentials,
 // configuration, and the start of both services.
@@ -125,36 +161,36 @@ func setUp(t *testing.T, m *machine, cluster *testcluster.Cluster) {
 	m.write(t, "home/ann/secret", secret[1]+"\n")
 	m.copy(t, authority.File, "home/ann/gateway-ca.crt")
 	m.run(t, "systemctl enable --now spliceway-issuer")
-	waitFor(t, m, "test -s /var/lib/spliceway-issuer/tls/ca.crt")
 	m.run(t, "install --mode=644 /var/lib/spliceway-issuer/tls/ca.crt /etc/spliceway/issuer-ca.crt && cp /etc/spliceway/issuer-ca.crt /home/ann")
 
 	m.copy(t, certFile, "etc/spliceway/tls.crt")
 	m.copy(t, keyFile, "etc/spliceway/tls.key")
 	m.copy(t, cluster.CAFile, "etc/spliceway/prod-ca.crt")
 	m.copy(t, cluster.GatewayTokenFile, "etc/spliceway/prod-token")
+	startGateway(t, m, cluster)
+
+	const flags = "--gateway " + address + " --gateway-ca gateway-ca.crt --issuer https://" + address + ":8444 --issuer-ca issuer-ca.crt --listen " + address + ":8445 --secret-file secret"
+	m.write(t, "home/ann/.config/spliceway/connect.env", "SPLICEWAY_CONNECT=\""+flags+"\"\n")
+	m.run(t, "chown -R ann /home/ann && loginctl enable-linger ann")
+	waitFor(t, m, asAnn+"systemctl --user is-active default.target")
+	m.run(t, asAnn+"systemctl --user enable --now spliceway-connect")
+	m.run(t, ann+"spliceway connect kubeconfig --set-current prod "+flags)
+}
+
+// startGateway gives the gateway what it reads, and starts it.
+func startGateway(t *testing.T, m *machine, cluster *testcluster.Cluster) {
+	t.Helper()
 	m.run(t, "cd /etc/spliceway && chgrp spliceway tls.key prod-token && chmod 640 tls.key prod-token")
 	m.write(t, "etc/spliceway/config.yaml", strings.Replace(gatewayConfig, "SERVER", cluster.Server, 1))
 	m.run(t, "spliceway check --config /etc/spliceway/config.yaml")
 	m.run(t, "systemctl enable --now spliceway")
 	want(t, m.run(t, "systemctl is-active spliceway"), "active")
-
-	const flags = " --gateway " + address + " --gateway-ca gateway-ca.crt --issuer https://" + address + ":8444 --issuer-ca issuer-ca.crt --listen " + address + ":8445 --secret-file secret"
-	m.run(t, "systemd-run --quiet --unit=connect --uid=ann --working-directory=/home/ann --setenv=HOME=/home/ann spliceway connect"+flags)
-	waitFor(t, m, "grep --quiet '"+hex(address)+":20FD .* 0A ' /proc/net/tcp")
-	m.run(t, ann+"spliceway connect kubeconfig --set-current prod"+flags)
-}
-
-// hex is an IPv4 address as the kernel prints it.
-func hex(address string) string {
-	var b [4]int
-	fmt.Sscanf(address, "%d.%d.%d.%d", &b[0], &b[1], &b[2], &b[3])
-	return fmt.Sprintf("%02X%02X%02X%02X", b[3], b[2], b[1], b[0])
 }
 
 // waitFor waits until a command succeeds, without showing it.
 func waitFor(t *testing.T, m *machine, line string) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); m.command(t.Context(), line).Run() != nil; time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); m.command(t.Context(), line).Run() != nil; time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			log, _ := m.command(t.Context(), "journalctl --no-pager --lines=40").CombinedOutput()
 			t.Fatalf("%s never succeeded\n%s", line, log)
@@ -165,7 +201,6 @@ func waitFor(t *testing.T, m *machine, line string) {
 // takeAway removes the package, and then what it has written, except what was recorded.
 func takeAway(t *testing.T, m *machine) {
 	t.Helper()
-	m.run(t, "systemctl stop connect")
 	m.run(t, "apt-get remove --yes spliceway")
 	if out := m.run(t, "systemctl is-active spliceway spliceway-issuer || true"); strings.Contains(out, "\nactive") || strings.HasPrefix(out, "active") {
 		t.Errorf("after the removal the services are %s", out)
