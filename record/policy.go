@@ -37,7 +37,7 @@ func (m *Mode) UnmarshalText(text []byte) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("record: mode %.40q is none of strict, best-effort, off", text)
+	return fmt.Errorf("record: mode %.40q is not one of strict, best-effort, off", text)
 }
 
 // A Policy says which sessions are recorded and how. It is a value: Decide

@@ -22,11 +22,11 @@ func newAuthority() *cobra.Command {
 	var dir, secret string
 	command := &cobra.Command{
 		Use:   "authority (--dir DIR | --secret NAMESPACE/NAME)",
-		Short: "Make a certificate authority for tls.issuingCA, if there is none",
-		Long: `Make a certificate authority for tls.issuingCA, with which the gateway makes its own
-certificates: as the files ca.crt and ca.key in a folder, or, in a pod whose account
-may create secrets, as tls.crt and tls.key of a Secret. What is there already stays.
-Clients need the certificate; whoever has the key can pose as the gateway.`,
+		Short: "Make a certificate authority for tls.issuingCA, unless it exists",
+		Long: `Make a certificate authority for tls.issuingCA, from which the gateway issues its own
+certificates. It is written to ca.crt and ca.key in a folder or, in a pod whose account
+may create secrets, to tls.crt and tls.key of a Secret. An existing one is kept.
+Clients need the certificate; whoever has the key can impersonate the gateway.`,
 		Example: `  spliceway authority --dir /etc/spliceway
   spliceway authority --secret access/spliceway-authority`,
 		Args: noArguments,
@@ -43,16 +43,16 @@ Clients need the certificate; whoever has the key can pose as the gateway.`,
 			if err != nil {
 				return err
 			}
-			result := "is there already"
+			result := "already exists"
 			if made {
-				result = "is made"
+				result = "created"
 			}
 			_, err = fmt.Fprintf(command.OutOrStdout(), "%s %s\n", what, result)
 			return err
 		},
 	}
-	command.Flags().StringVar(&dir, "dir", "", "`DIR` for ca.crt and ca.key")
-	command.Flags().StringVar(&secret, "secret", "", "`NAMESPACE/NAME` of a Secret")
+	command.Flags().StringVar(&dir, "dir", "", "write ca.crt and ca.key to `DIR`")
+	command.Flags().StringVar(&secret, "secret", "", "create the Secret `NAMESPACE/NAME`")
 	command.MarkFlagsOneRequired("dir", "secret")
 	command.MarkFlagsMutuallyExclusive("dir", "secret")
 	return command
@@ -67,7 +67,7 @@ func makeAuthorityFiles(dir string) (made bool, err error) {
 	case noCert == nil && noKey == nil:
 		return false, nil
 	case noCert == nil || noKey == nil:
-		return false, fmt.Errorf("of %s and %s one is there and one is not; remove or restore one", certFile, keyFile)
+		return false, fmt.Errorf("only one of %s and %s exists; restore the other or remove it", certFile, keyFile)
 	}
 	certificate, key, err := authority.New(authorityName)
 	if err != nil {

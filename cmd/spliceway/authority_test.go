@@ -18,7 +18,7 @@ import (
 func TestAuthorityFiles(t *testing.T) {
 	dir := t.TempDir()
 	cert, key := filepath.Join(dir, "ca.crt"), filepath.Join(dir, "ca.key")
-	if text := succeed(t, "", "authority", "--dir", dir); text != cert+" is made\n" {
+	if text := succeed(t, "", "authority", "--dir", dir); text != cert+" created\n" {
 		t.Errorf("the first time: %q", text)
 	}
 	pair, err := tls.LoadX509KeyPair(cert, key)
@@ -28,7 +28,7 @@ func TestAuthorityFiles(t *testing.T) {
 	if info, err := os.Stat(key); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("the key's file: %v, %v, want mode 0600", info, err)
 	}
-	if text := succeed(t, "", "authority", "--dir", dir); text != cert+" is there already\n" {
+	if text := succeed(t, "", "authority", "--dir", dir); text != cert+" already exists\n" {
 		t.Errorf("the second time: %q", text)
 	}
 	if again, err := tls.LoadX509KeyPair(cert, key); err != nil || !again.Leaf.Equal(pair.Leaf) {
@@ -37,7 +37,7 @@ func TestAuthorityFiles(t *testing.T) {
 	if err := os.Remove(cert); err != nil {
 		t.Fatal(err)
 	}
-	if o := execute(t, "", "authority", "--dir", dir); o.code != exitRuntime || !strings.Contains(o.stderr, "one is there and one is not") {
+	if o := execute(t, "", "authority", "--dir", dir); o.code != exitRuntime || !strings.Contains(o.stderr, "only one of") {
 		t.Errorf("with the key alone: %+v", o)
 	}
 	if _, err := os.Stat(cert); err == nil {

@@ -12,12 +12,12 @@ func newCheck() *cobra.Command {
 	var file string
 	command := &cobra.Command{
 		Use:   "check --config FILE",
-		Short: "Validate a configuration and print what is effective",
-		Long: `Validate a configuration and every file that it names: that keys fit their
-certificates, that certificates are valid now, that tokens can be read. Nothing is
-contacted and no port is opened. The effective configuration, defaults included, is
-printed as YAML, and as a comment in it what of the file system the gateway keeps
-the right to once it serves. The status is 0, or 78 with everything that is wrong.`,
+		Short: "Validate a configuration and print the effective one",
+		Long: `Validate a configuration and every file that it names: keys match their
+certificates, certificates are valid now, tokens can be read. It contacts nobody and
+opens no port. It prints the effective configuration as YAML, defaults included, with
+a comment that lists the folders the gateway can still reach once it serves. The exit
+status is 0, or 78 after a list of all problems.`,
 		Example: `  spliceway check --config /etc/spliceway/config.yaml
   spliceway check --config config.yaml > effective.yaml`,
 		Args: noArguments,

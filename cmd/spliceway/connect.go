@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/spliceway/spliceway/connect"
 )
@@ -21,17 +22,17 @@ type connectFlags struct {
 
 func (f *connectFlags) add(command *cobra.Command) {
 	flags := command.PersistentFlags()
-	flags.StringVar(&f.options.Listen, "listen", connect.DefaultListen, "loopback `ADDR` of the local proxy")
-	flags.StringVar(&f.options.Gateway, "gateway", "", "`HOST[:PORT]` of the gateway; default port 8443")
-	flags.StringVar(&f.options.GatewayCAFile, "gateway-ca", "", "`FILE` with the CA of the gateway's certificates; default: the system's")
-	flags.StringVar(&f.options.GatewayServerName, "gateway-server-name", "", "`NAME` in the gateway's certificate; default: the host of --gateway")
-	flags.StringVar(&f.options.ProxySecretFile, "proxy-secret-file", "", "`FILE` that keeps the local proxy's secret; default: in the state directory")
-	flags.StringVar(&f.options.Issuer.URL, "issuer", "", "`URL` of the token issuer")
-	flags.StringVar(&f.options.Issuer.CAFile, "issuer-ca", "", "`FILE` with the CA of the issuer's certificate; default: the system's")
-	flags.StringVar(&f.options.Issuer.Credentials.User, "user", "", "`NAME` of the user at the issuer")
-	flags.StringVar(&f.options.Issuer.Credentials.PasswordFile, "password-file", "", "`FILE` with the password; default: $SPLICEWAY_PASSWORD, or asked for")
-	flags.StringVar(&f.options.Issuer.Credentials.SecretFile, "secret-file", "", "`FILE` with a bearer secret, instead of user and password; default: $SPLICEWAY_SECRET")
-	flags.StringVar(&f.logLevel, "log-level", "info", "`LEVEL` of the log: debug, info, warn or error")
+	flags.StringVar(&f.options.Listen, "listen", connect.DefaultListen, "listen on the loopback address `ADDR`")
+	flags.StringVar(&f.options.Gateway, "gateway", "", "connect to the gateway at `HOST[:PORT]`; default port 8443")
+	flags.StringVar(&f.options.GatewayCAFile, "gateway-ca", "", "trust the CAs in `FILE` for the gateway; default: the system's")
+	flags.StringVar(&f.options.GatewayServerName, "gateway-server-name", "", "expect `NAME` in the gateway's certificate; default: the host of --gateway")
+	flags.StringVar(&f.options.ProxySecretFile, "proxy-secret-file", "", "keep the local proxy's secret in `FILE`; default: ~/.local/state/spliceway/proxy-secret")
+	flags.StringVar(&f.options.Issuer.URL, "issuer", "", "get tokens from the issuer at `URL`")
+	flags.StringVar(&f.options.Issuer.CAFile, "issuer-ca", "", "trust the CAs in `FILE` for the issuer; default: the system's")
+	flags.StringVar(&f.options.Issuer.Credentials.User, "user", "", "sign in to the issuer as `NAME`")
+	flags.StringVar(&f.options.Issuer.Credentials.PasswordFile, "password-file", "", "read the password from `FILE`; default: $SPLICEWAY_PASSWORD, or a prompt")
+	flags.StringVar(&f.options.Issuer.Credentials.SecretFile, "secret-file", "", "read a bearer secret from `FILE`, instead of user and password; default: $SPLICEWAY_SECRET")
+	flags.StringVar(&f.logLevel, "log-level", "info", "log at `LEVEL`: debug, info, warn or error")
 }
 
 // complete fills in what is not a flag of its own, and wants the named flags, of
@@ -39,7 +40,8 @@ func (f *connectFlags) add(command *cobra.Command) {
 func (f *connectFlags) complete(command *cobra.Command, required ...string) error {
 	for _, name := range required {
 		if flag := command.Flag(name); flag.Value.String() == "" {
-			return usageError(fmt.Errorf("--%s is required: %s", name, strings.ReplaceAll(flag.Usage, "`", "")))
+			value, _ := pflag.UnquoteUsage(flag)
+			return usageError(fmt.Errorf("--%s %s is required", name, value))
 		}
 	}
 	log, err := newLogger(command.ErrOrStderr(), f.logLevel, "console")
@@ -57,11 +59,11 @@ func newConnect() *cobra.Command {
 	var flags connectFlags
 	command := &cobra.Command{
 		Use:   "connect --gateway HOST --issuer URL --user NAME",
-		Short: "Run the local proxy that takes kubectl to a gateway",
-		Long: `Run a CONNECT proxy on loopback. It makes a key pair in memory, gets and renews
-tokens from the issuer, and takes each connection of kubectl to the gateway with
-a proof that it holds the key. Run "spliceway connect kubeconfig" once with the
-same flags; kubectl, helm, k9s and client-go then work as they always do.`,
+		Short: "Run the local proxy that connects kubectl to a gateway",
+		Long: `Run a CONNECT proxy on loopback. It creates a key pair in memory, fetches and renews
+tokens from the issuer, and carries each connection of kubectl to the gateway with a
+proof that it holds the key. Run "spliceway connect kubeconfig" once with the same
+flags; kubectl, helm, k9s and client-go then work as usual.`,
 		Example: `  spliceway connect --gateway gw.example.com --issuer https://issuer.example.com:8444 --user ann
   spliceway connect --gateway gw.example.com --gateway-ca gw-ca.crt \
       --issuer https://issuer.example.com:8444 --issuer-ca issuer-ca.crt \
@@ -89,8 +91,8 @@ func newKubeconfig(flags *connectFlags) *cobra.Command {
 	command := &cobra.Command{
 		Use:   "kubeconfig --gateway-ca FILE --issuer URL --user NAME",
 		Short: "Write one kubectl context for each cluster you may reach",
-		Long: `Ask the issuer which clusters you may reach, and write a context for each into the
-kubeconfig, named by its alias. Whatever else is in the file stays as it is.`,
+		Long: `Ask the issuer which clusters you may reach, and write a context for each, named
+after its alias, to the kubeconfig. Everything else in the file is kept.`,
 		Example: `  spliceway connect kubeconfig --gateway-ca gw-ca.crt \
       --issuer https://issuer.example.com:8444 --user ann
   kubectl config get-contexts`,
@@ -106,11 +108,11 @@ kubeconfig, named by its alias. Whatever else is in the file stays as it is.`,
 		},
 	}
 	f := command.Flags()
-	f.StringVar(&options.File, "kubeconfig", "", "`FILE` to change; default: as kubectl has it")
-	f.StringVar(&options.Prefix, "prefix", "", "`TEXT` before the name of every entry")
-	f.StringVar(&clusterCA, "cluster-ca", "", "`FILE` with the CA of the certificates for the clusters' names; default: --gateway-ca")
-	f.StringVar(&options.SetCurrent, "set-current", "", "`NAME` of the resource that becomes the current context")
-	f.BoolVar(&options.Prune, "prune", false, "remove our contexts for clusters that you may no longer reach")
+	f.StringVar(&options.File, "kubeconfig", "", "change `FILE`; default: the one kubectl would use")
+	f.StringVar(&options.Prefix, "prefix", "", "begin the name of every entry with `TEXT`")
+	f.StringVar(&clusterCA, "cluster-ca", "", "trust the CAs in `FILE` for the clusters' names; default: --gateway-ca")
+	f.StringVar(&options.SetCurrent, "set-current", "", "make the context of resource `NAME` current")
+	f.BoolVar(&options.Prune, "prune", false, "remove contexts written earlier for clusters that you may no longer reach")
 	return command
 }
 

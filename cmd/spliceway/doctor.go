@@ -22,20 +22,20 @@ func newDoctor() *cobra.Command {
 	command := &cobra.Command{
 		Use:   "doctor [--config FILE | --gateway HOST | --error TEXT]",
 		Short: "Find out why a connection does not work",
-		Long: `Walk the way of a connection, one step after the other, up to the first step that fails,
-and say why it does and what to do about it. Nothing is changed.
+		Long: `Test a connection step by step, stop at the first step that fails, and say why it failed
+and what to do about it. Nothing is changed.
 
 With --config, on the gateway's machine and as its user: configuration, signing keys,
 clock, certificates, a token if there is one, and for each cluster its API server's
-name, port and TLS, the gateway's credential, its right to impersonate, upgrades over
-WebSocket and SPDY, and the room for recordings.
+name, port and TLS, the gateway's credential, its right to impersonate, upgrades to
+WebSocket and SPDY, and room for recordings.
 
-With --gateway, from a user's machine: name, port and TLS of the gateway; with --issuer
-and --user as in spliceway connect also clock, token, proof and target, and through the
-gateway the API server and upgrades.
+With --gateway, from a user's machine: name, port and TLS of the gateway. With --issuer
+and --user, as for spliceway connect, also clock, token, proof and target and, through
+the gateway, the API server and upgrades.
 
-With --error: what an error line most likely means, of kubectl, of spliceway connect,
-or of the gateway's log.
+With --error: the most likely meaning of an error line from kubectl, spliceway connect
+or the gateway's log.
 
 The status is 1 if a step fails or the line is not known.`,
 		Example: `  spliceway doctor --config /etc/spliceway/config.yaml
@@ -47,12 +47,12 @@ The status is 1 if a step fails or the line is not known.`,
 		RunE: func(command *cobra.Command, _ []string) error { return flags.run(command) },
 	}
 	f := command.Flags()
-	f.StringVar(&flags.config, "config", "", "configuration `FILE` of the gateway, YAML")
-	f.StringVar(&flags.tokenFile, "token-file", "", "`FILE` with a token that is in question")
-	f.StringVar(&flags.target, "target", "", "`HOST[:PORT]` of the cluster that is asked for; default: what the token is for")
-	f.StringVar(&flags.cluster, "cluster", "", "`NAME` of the only cluster of the configuration to look at")
-	f.StringVar(&flags.clusterCA, "cluster-ca", "", "`FILE` with the CA of the certificates for the clusters' names; default: --gateway-ca")
-	f.StringVar(&flags.line, "error", "", "error line as `TEXT`")
+	f.StringVar(&flags.config, "config", "", "read the gateway's configuration from `FILE`")
+	f.StringVar(&flags.tokenFile, "token-file", "", "also check the token in `FILE`")
+	f.StringVar(&flags.target, "target", "", "ask for the cluster at `HOST[:PORT]`; default: what the token is for")
+	f.StringVar(&flags.cluster, "cluster", "", "check only the configured cluster `NAME`")
+	f.StringVar(&flags.clusterCA, "cluster-ca", "", "trust the CAs in `FILE` for the clusters' names; default: --gateway-ca")
+	f.StringVar(&flags.line, "error", "", "explain the error line `TEXT`")
 	f.BoolVar(&flags.asJSON, "json", false, "print JSON")
 	flags.add(command)
 	for _, name := range []string{"listen", "proxy-secret-file", "log-level"} {
@@ -99,7 +99,7 @@ func (f *doctorFlags) tell(command *cobra.Command, steps []doctor.Step) error {
 func (f *doctorFlags) explain(command *cobra.Command) error {
 	known := doctor.Explain(f.line)
 	if known == nil {
-		return &failure{code: exitRuntime, err: errors.New("the error is not known"), hint: "give the whole line, or walk the way with --config or --gateway"}
+		return &failure{code: exitRuntime, err: errors.New("nothing is known about this error"), hint: "give the whole line, or test the connection with --config or --gateway"}
 	}
 	if f.asJSON {
 		return json.NewEncoder(command.OutOrStdout()).Encode(known)

@@ -90,7 +90,7 @@ func TestCompletion(t *testing.T) {
 		want  string
 	}{
 		{[]string{"ser"}, "serve\tRun the gateway\n"},
-		{[]string{"issuer", "ro"}, "rotate-key\tAdd a signing key, which signs from then on\n"},
+		{[]string{"issuer", "ro"}, "rotate-key\tAdd a signing key and sign with it from now on\n"},
 		{[]string{"serve", "--"}, "--config\t"},
 		{[]string{"connect", "--gateway-s"}, "--gateway-server-name\t"},
 	} {

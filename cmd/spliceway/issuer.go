@@ -17,11 +17,11 @@ func newIssuer() *cobra.Command {
 	var file, level string
 	command := &cobra.Command{
 		Use:   "issuer --config FILE",
-		Short: "Run a token issuer for the users of a file",
-		Long: `Run an HTTPS server that issues tokens for the users of a YAML file, for
-development and small teams. Signing keys, and a certificate authority when no
-certificate is configured, are made on the first start and kept in dataDir. The
-file is read again when it changes.`,
+		Short: "Run a token issuer for the users in a file",
+		Long: `Run an HTTPS server that issues tokens to the users in a YAML file, for development
+and small teams. On its first start it creates signing keys in dataDir and, unless a
+certificate is configured, a certificate authority. The file is read again when it
+changes.`,
 		Example: `  spliceway issuer hash                      # a password hash or a secret for the file
   spliceway issuer --config issuer.yaml`,
 		Args: noArguments,
@@ -38,7 +38,7 @@ file is read again when it changes.`,
 		},
 	}
 	configFlag(command, &file)
-	command.Flags().StringVar(&level, "log-level", "info", "`LEVEL` of the log: debug, info, warn or error")
+	command.Flags().StringVar(&level, "log-level", "info", "log at `LEVEL`: debug, info, warn or error")
 	command.AddCommand(newHash(), newRotate())
 	return command
 }
@@ -50,7 +50,7 @@ func newHash() *cobra.Command {
 		Short: "Make a password hash, or a bearer secret and its hash",
 		Long: `Read a password from the terminal or from standard input and print its hash for
 passwordHash. With --secret, make a random bearer secret instead and print it with
-its hash for secretHash; it is shown this once.`,
+its hash for secretHash. The secret is not shown again.`,
 		Example: `  spliceway issuer hash
   spliceway issuer hash < password-file
   spliceway issuer hash --secret`,
@@ -82,11 +82,11 @@ func newRotate() *cobra.Command {
 	var dir string
 	command := &cobra.Command{
 		Use:   "rotate-key --data-dir DIR",
-		Short: "Add a signing key, which signs from then on",
-		Long: `Add a signing key to the issuer's data directory. A running issuer takes it up
-within seconds. Older keys are published until you delete their files, which you may
-do when the last token that they signed has expired. Run it as the issuer's user, who
-has to be able to read the key.`,
+		Short: "Add a signing key and sign with it from now on",
+		Long: `Add a signing key to the issuer's data directory. A running issuer starts to sign
+with it within seconds. Older keys stay published until you delete their files, which
+is safe once the last token they signed has expired. Run this as the issuer's user,
+who must be able to read the key.`,
 		Example: `  spliceway issuer rotate-key --data-dir /var/lib/spliceway-issuer`,
 		Args:    noArguments,
 		RunE: func(command *cobra.Command, _ []string) error {
@@ -98,7 +98,7 @@ has to be able to read the key.`,
 			return err
 		},
 	}
-	command.Flags().StringVar(&dir, "data-dir", "", "the issuer's `DIR` of data")
+	command.Flags().StringVar(&dir, "data-dir", "", "the issuer's data directory is `DIR`")
 	if err := command.MarkFlagRequired("data-dir"); err != nil {
 		panic(err)
 	}

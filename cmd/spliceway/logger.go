@@ -38,7 +38,7 @@ func newLogger(w io.Writer, level, format string) (*logger, error) {
 // set changes what the logger and all that were derived from it write.
 func (l *logger) set(level, format string) error {
 	if !slices.Contains(logLevels, level) {
-		return fmt.Errorf("log level %q is none of %s", level, strings.Join(logLevels, ", "))
+		return fmt.Errorf("log level %q is not one of %s", level, strings.Join(logLevels, ", "))
 	}
 	threshold, err := zerolog.ParseLevel(level)
 	if err != nil {

@@ -12,9 +12,9 @@ func newRoot() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "spliceway",
 		Short: "Authenticated, recording gateway in front of Kubernetes API servers",
-		Long: `Spliceway stands in front of Kubernetes API servers. A client proves who it is
-with a signed token that is bound to its TLS connection; the gateway impersonates
-that user towards the API server and forwards everything else as it came.`,
+		Long: `Spliceway is a gateway in front of Kubernetes API servers. A client authenticates
+with a signed token bound to its TLS connection; the gateway impersonates that user
+to the API server and forwards everything else unchanged.`,
 		Example: `  spliceway check --config /etc/spliceway/config.yaml
   spliceway serve --config /etc/spliceway/config.yaml
   spliceway connect kubeconfig --issuer https://issuer.example.com --user ann`,
@@ -63,7 +63,7 @@ func noArguments(command *cobra.Command, args []string) error {
 		return nil
 	}
 	if !command.HasAvailableSubCommands() {
-		return &failure{code: exitUsage, err: fmt.Errorf("%s takes flags only, and %q is none", command.CommandPath(), args[0])}
+		return &failure{code: exitUsage, err: fmt.Errorf("%s takes no arguments, and %q is one", command.CommandPath(), args[0])}
 	}
 	f := &failure{code: exitUsage, err: fmt.Errorf("unknown command %q for %q", args[0], command.CommandPath())}
 	command.SuggestionsMinimumDistance = 2 // letters; cobra has this default elsewhere only

@@ -60,7 +60,7 @@ func (b *sandbox) enter(log zerolog.Logger) error {
 		program = "" // as an upgrade will say
 	}
 	if err := b.needs.Apply(program, b.mode == config.LandlockRequired); err != nil {
-		return fmt.Errorf("giving up what is not needed (sandbox.landlock: %s): %w", b.mode, err)
+		return fmt.Errorf("confining the process (sandbox.landlock: %s): %w", b.mode, err)
 	}
 	if version == 0 {
 		log.Warn().Msg("not confined: the kernel has no Landlock; sandbox.landlock: off says that this is known")

@@ -15,29 +15,29 @@ func newServe() *cobra.Command {
 	command := &cobra.Command{
 		Use:   "serve --config FILE",
 		Short: "Run the gateway",
-		Long: `Run the gateway until SIGTERM or SIGINT. It then takes no new connections, lets
-requests end, and lets streams go on for drain.timeout; a second signal ends it at
-once. Audit events go to audit.output, diagnostics to standard error.
+		Long: `Run the gateway until SIGTERM or SIGINT. It then accepts no new connections, lets
+requests finish, and lets streams continue for up to drain.timeout; a second signal
+ends it at once. Audit events go to audit.output, diagnostics to standard error.
 
-Certificates, keys, tokens and authorities are read again when their files change.
-SIGHUP loads the configuration anew, as a whole or, if anything is wrong with it,
-not at all; connections that are open go on under the one that let them in. listen,
-metrics.listen and admin.socket can't change. SIGHUP also opens the file of the audit log anew,
-as logrotate wants it.
+Certificates, keys, tokens and CA files are read again when they change. SIGHUP
+reloads the whole configuration, or none of it if anything in it is wrong; open
+connections keep the configuration they began with. Changes to listen,
+metrics.listen, admin.socket and sandbox need a restart. SIGHUP also reopens the
+audit log, as logrotate requires.
 
-SIGUSR2 upgrades: the program is started anew, as its file is now, and takes over
-the sockets that are listened on. Once it serves, this process takes no more
-connections and ends with its last one, or at drain.timeout. If the new one does
-not come to serve, this one goes on as if nothing had been.
+SIGUSR2 upgrades: the program file, as it is now, is started and takes over the
+listening sockets. Once it serves, this process accepts no more connections and ends
+with its last one, or at drain.timeout. If the new process fails to start serving,
+this one carries on.
 
-Once it serves, the process can reach no file that the configuration does not need
-(sandbox.landlock). A configuration or an upgrade that needs others is refused until
-the gateway is started anew.
+Once it serves, the process can reach only the files that the configuration needs
+(sandbox.landlock). A reload or an upgrade that needs other files is refused: restart
+the gateway instead.
 
-It is a service of type notify for systemd, with watchdog and socket activation:
-sockets named spliceway are for listen, one named metrics is for metrics.listen.
+Under systemd it is a service of type notify, with watchdog and socket activation:
+sockets named spliceway belong to listen, one named metrics to metrics.listen.
 
-A configuration that can't be used ends it with status 78.`,
+The exit status is 78 if the configuration can't be used.`,
 		Example: `  spliceway serve --config /etc/spliceway/config.yaml`,
 		Args:    noArguments,
 		RunE: func(command *cobra.Command, _ []string) error {
@@ -50,7 +50,7 @@ A configuration that can't be used ends it with status 78.`,
 
 // configFlag adds the required flag --config.
 func configFlag(command *cobra.Command, file *string) {
-	command.Flags().StringVar(file, "config", "", "configuration `FILE`, YAML")
+	command.Flags().StringVar(file, "config", "", "read the configuration from `FILE`")
 	if err := command.MarkFlagRequired("config"); err != nil {
 		panic(err) // the flag is defined one line above
 	}

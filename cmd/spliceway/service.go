@@ -31,7 +31,7 @@ func serviceProcess() (gateway.Process, error) {
 		return p, err
 	}
 	if p.Watchdog, err = daemon.SdWatchdogEnabled(false); err != nil {
-		return p, fmt.Errorf("reading what the watchdog wants: %w", err)
+		return p, fmt.Errorf("reading the watchdog's settings: %w", err)
 	}
 	os.Unsetenv("WATCHDOG_PID") // a successor is watched in our place
 	return p, nil

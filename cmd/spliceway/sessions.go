@@ -18,14 +18,14 @@ func newSessions() *cobra.Command {
 	command := &cobra.Command{
 		Use:   "sessions COMMAND",
 		Short: "Find, play, search and check recorded sessions",
-		Long: `Find, play, search and check what the gateway has recorded. The recordings are those
-of --dir, or of the configuration's recordings.dir. Nothing here needs the gateway or
-a network, and nothing changes a recording. A recording is named by its id, the
-beginning of its id, or the path of its .cast file.
+		Long: `Find, play, search and check what the gateway has recorded. Recordings are looked up in
+--dir, or in recordings.dir of the configuration. No command here needs the gateway or a
+network, and none changes a recording. A recording is named by its id, the beginning of
+its id, or the path of its .cast file.
 
-What was recorded may be hostile to the terminal of whoever looks at it: all commands
-but play, follow and export print printable characters only. The first two pass on
-nothing but what draws; asciicast and pages are for files and other programs.`,
+A recording may contain output that attacks the terminal it is shown on. play and follow
+therefore pass on only what draws, and all other commands but export print printable
+characters only; what export writes is for files and other programs.`,
 		Example: `  spliceway sessions ls --dir /var/lib/spliceway/recordings --since 2h --user ann
   spliceway sessions play --dir /var/lib/spliceway/recordings 01jp8x4c2
   spliceway sessions grep --config /etc/spliceway/config.yaml --all 'rm.*-rf'`,
@@ -33,8 +33,8 @@ nothing but what draws; asciicast and pages are for files and other programs.`,
 		RunE: func(command *cobra.Command, _ []string) error { return command.Help() },
 	}
 	flags := command.PersistentFlags()
-	flags.StringVar(&at.dir, "dir", "", "`DIR` of the recordings")
-	flags.StringVar(&at.config, "config", "", "configuration `FILE` whose recordings.dir is taken without --dir")
+	flags.StringVar(&at.dir, "dir", "", "look for recordings in `DIR`")
+	flags.StringVar(&at.config, "config", "", "without --dir, use recordings.dir of the configuration `FILE`")
 	command.AddCommand(newList(&at), newShow(&at), newPlay(&at), newFollow(&at), newCat(&at), newGrep(&at),
 		newExport(&at), newVerify(&at), newCollect(&at))
 	return command
@@ -51,7 +51,7 @@ func (p *place) path() (string, error) {
 	if p.config == "" {
 		return "", &failure{
 			code: exitUsage, err: errors.New("where are the recordings?"),
-			hint: "give their directory with --dir, or the gateway's configuration with --config",
+			hint: "name their directory with --dir, or the gateway's configuration with --config",
 		}
 	}
 	cfg, err := loadConfig(p.config)
@@ -72,7 +72,7 @@ func (p *place) list(filter record.Filter, do func(*record.Recording) error, rep
 		return err
 	}
 	if _, err := os.Stat(dir); err != nil {
-		return &failure{code: exitRuntime, err: fmt.Errorf("reading the recordings: %w", err), hint: "give their directory with --dir, as who may read it"}
+		return &failure{code: exitRuntime, err: fmt.Errorf("reading the recordings: %w", err), hint: "name their directory with --dir, and run this as a user who may read it"}
 	}
 	unread := 0
 	for found, err := range record.List(dir, filter) {
@@ -154,7 +154,7 @@ func recordings(least, most int) cobra.PositionalArgs {
 		case len(args) < least:
 			return &failure{code: exitUsage, err: errors.New("which recording?"), hint: "give the beginning of an id; spliceway sessions ls lists them"}
 		case most > 0 && len(args) > most:
-			return usageError(fmt.Errorf("%s takes %d recording, and %q is one more", command.CommandPath(), most, args[most]))
+			return usageError(fmt.Errorf("%s takes %d recording, and %q is one too many", command.CommandPath(), most, args[most]))
 		}
 		return nil
 	}

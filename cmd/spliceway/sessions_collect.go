@@ -16,11 +16,10 @@ func newCollect(at *place) *cobra.Command {
 	return &cobra.Command{
 		Use:   "collect --dir DIR [FILE...]",
 		Short: "Rebuild recordings from a log stream",
-		Long: `Rebuild recordings from a log that holds their lines, as the gateway prints them with
-recordings.stdout, read from files or standard input. They are written below --dir as
-the gateway would have written them. Other lines are passed over; the order does not
-matter, nor do duplicates. What is missing is reported, is marked in the recording, and
-makes the status 1.`,
+		Long: `Rebuild recordings from a log that contains their lines, as the gateway prints them with
+"recordings.lines: stdout", read from files or standard input. They are written to --dir
+as the gateway would have written them. Other lines are skipped, and order and duplicates
+do not matter. Gaps are reported, marked in the recording, and make the exit status 1.`,
 		Example: `  spliceway sessions collect --dir rebuilt gateway.log
   spliceway sessions collect --dir rebuilt < gateway.log`,
 		Args: cobra.ArbitraryArgs,
@@ -59,7 +58,7 @@ func collect(command *cobra.Command, dir string, names []string) error {
 	case err != nil:
 		return err
 	case len(collected) == 0:
-		return errors.New("the log has no line of a recording")
+		return errors.New("the log contains no line of a recording")
 	case incomplete > 0:
 		return fmt.Errorf("%d of %d recordings are not complete", incomplete, len(collected))
 	}

@@ -21,13 +21,13 @@ func newExport(at *place) *cobra.Command {
 	command := &cobra.Command{
 		Use:   "export RECORDING",
 		Short: "Write a recording for other programs",
-		Long: `Write a recording to standard output or a file. The format cast is the recording as it
-is stored, which its seal is of; v2 and v3 are asciicast of that version, text is what
-cat prints, html is one page that plays the recording in a browser with no other file
-and no network.
+		Long: `Write a recording to standard output or a file. The format cast is the recording as
+stored, which is what its seal covers; v2 and v3 are asciicast of that version, text is
+what cat prints, and html is a self-contained page that plays the recording in a browser
+without a network.
 
-With --files the content of copied files goes to a folder instead, if recordings.keepFiles
-had it kept: a file for each, named by its number, with its own name behind that.`,
+With --files, write instead the content of copied files, if recordings.keepFiles kept it,
+to a folder: one file each, named by a number followed by its own name.`,
 		Example: `  spliceway sessions export --dir recordings --format html --output session.html 01jp8x4c2
   spliceway sessions export --dir recordings --format v3 01jp8x4c2 > session.cast
   spliceway sessions export --dir recordings --files evidence 01jp8x4c2`,
@@ -35,7 +35,7 @@ had it kept: a file for each, named by its number, with its own name behind that
 		RunE: func(command *cobra.Command, args []string) error {
 			write, ok := exporters[format]
 			if !ok {
-				return usageError(fmt.Errorf("--format: %q is none of cast, v2, v3, text, html", format))
+				return usageError(fmt.Errorf("--format: %q is not one of cast, v2, v3, text, html", format))
 			}
 			found, err := at.find(args[0])
 			if err != nil {
@@ -47,9 +47,9 @@ had it kept: a file for each, named by its number, with its own name behind that
 			return export(command, found, write, output)
 		},
 	}
-	command.Flags().StringVarP(&format, "format", "f", "cast", "`FORMAT`: cast, v2, v3, text or html")
-	command.Flags().StringVarP(&output, "output", "o", "", "`FILE` to write, which must not be there; default: standard output")
-	command.Flags().StringVar(&files, "files", "", "`FOLDER`, made if only it is missing, for the content of copied files")
+	command.Flags().StringVarP(&format, "format", "f", "cast", "write in `FORMAT`: cast, v2, v3, text or html")
+	command.Flags().StringVarP(&output, "output", "o", "", "write to `FILE`, which must not exist; default: standard output")
+	command.Flags().StringVar(&files, "files", "", "write the content of copied files to `FOLDER`, which is created if its parent exists")
 	command.MarkFlagsMutuallyExclusive("files", "format")
 	command.MarkFlagsMutuallyExclusive("files", "output")
 	return command
@@ -67,7 +67,7 @@ func saveFiles(command *cobra.Command, found *record.Recording, dir string) erro
 		return err
 	})
 	if err == nil && saved == 0 {
-		return errors.New("the recording has no content of files: recordings.keepFiles keeps it")
+		return errors.New("the recording has no file content; only with recordings.keepFiles is it kept")
 	}
 	return err
 }

@@ -21,16 +21,16 @@ type filterFlags struct {
 func (f *filterFlags) add(flags *pflag.FlagSet) {
 	flags.StringVar(&f.since, "since", "", "started at `TIME` or later: 2h or 3d ago, 2026-03-09, or RFC 3339")
 	flags.StringVar(&f.until, "until", "", "started before `TIME`")
-	flags.StringVarP(&f.filter.User, "user", "u", "", "`NAME` of the user; * stands for anything, as in the following")
-	flags.StringVar(&f.filter.Group, "group", "", "`NAME` of a group of the user")
-	flags.StringVar(&f.filter.Cluster, "cluster", "", "`NAME` of the cluster")
-	flags.StringVarP(&f.filter.Namespace, "namespace", "n", "", "`NAME` of the namespace")
-	flags.StringVar(&f.filter.Pod, "pod", "", "`NAME` of the pod")
-	flags.StringVar(&f.filter.Container, "container", "", "`NAME` of the container")
-	flags.StringVar(&f.filter.Kind, "kind", "", "`KIND`: exec, attach, portforward or application")
-	flags.StringVar(&f.state, "state", "", "`STATE`: recording, complete, recovered or deleted")
-	flags.StringVar(&f.filter.Command, "command", "", "`TEXT` in the command line, in any case")
-	flags.StringVar(&f.filter.Text, "text", "", "`TEXT` anywhere in the metadata, in any case")
+	flags.StringVarP(&f.filter.User, "user", "u", "", "of user `NAME`; * matches anything, here and in the names below")
+	flags.StringVar(&f.filter.Group, "group", "", "of users in group `NAME`")
+	flags.StringVar(&f.filter.Cluster, "cluster", "", "in cluster `NAME`")
+	flags.StringVarP(&f.filter.Namespace, "namespace", "n", "", "in namespace `NAME`")
+	flags.StringVar(&f.filter.Pod, "pod", "", "in pod `NAME`")
+	flags.StringVar(&f.filter.Container, "container", "", "in container `NAME`")
+	flags.StringVar(&f.filter.Kind, "kind", "", "of `KIND` exec, attach, portforward or application")
+	flags.StringVar(&f.state, "state", "", "in `STATE` recording (active or unended), complete, recovered or deleted")
+	flags.StringVar(&f.filter.Command, "command", "", "with `TEXT` in the command line, ignoring case")
+	flags.StringVar(&f.filter.Text, "text", "", "with `TEXT` anywhere in the metadata, ignoring case")
 }
 
 // complete returns the filter. Times are relative to now.
@@ -47,7 +47,7 @@ func (f *filterFlags) complete(now time.Time) (record.Filter, error) {
 	case "", record.StateOpen, record.StateComplete, record.StateRecovered, record.StateDeleted:
 		return filter, nil
 	}
-	return filter, usageError(fmt.Errorf("--state: %q is none of recording, complete, recovered, deleted", f.state))
+	return filter, usageError(fmt.Errorf("--state: %q is not one of recording, complete, recovered, deleted", f.state))
 }
 
 // parseTime parses a time, or how long ago it was. Nothing is the zero time.
@@ -63,7 +63,7 @@ func parseTime(text string, now time.Time) (time.Time, error) {
 			return t, nil
 		}
 	}
-	return time.Time{}, fmt.Errorf("%q is no time: 2h, 3d, 2026-03-09, and 2026-03-09T14:00:00Z are, in UTC if nothing else is said", text)
+	return time.Time{}, fmt.Errorf("%q is not a time: write 2h, 3d, 2026-03-09 or 2026-03-09T14:00:00Z; without a zone it is UTC", text)
 }
 
 // parseAgo parses a duration, in which d stands for 24 hours.

@@ -19,11 +19,11 @@ func newList(at *place) *cobra.Command {
 	command := &cobra.Command{
 		Use:   "ls",
 		Short: "List recordings",
-		Long: `List recordings, the oldest first. On a terminal, lines are cut to its width and ids to
-what is enough for the other commands. The state is active (being written), unended
-(left by a crash that no start of the gateway has seen yet), complete, recovered
-(ended after a crash) or deleted, and it is said if a recording is truncated, unsealed
-or held. -o wide has more columns, -o json prints one object a line.`,
+		Long: `List recordings, oldest first. On a terminal, lines are cut to its width, and ids to as
+much as the other commands need. The state is active (being written), unended (left by a
+crash, until the gateway starts again), complete, recovered (ended after a crash) or
+deleted, followed by truncated, unsealed or held where that applies. -o wide adds columns,
+-o json prints one object per line.`,
 		Example: `  spliceway sessions ls --dir /var/lib/spliceway/recordings --since 2h
   spliceway sessions ls --dir recordings --user 'ann*' --namespace prod --command bash -o wide
   spliceway sessions ls --dir recordings --since 2026-03-09 --until 2026-03-10 -o json`,
@@ -37,7 +37,7 @@ or held. -o wide has more columns, -o json prints one object a line.`,
 		},
 	}
 	flags.add(command.Flags())
-	command.Flags().StringVarP(&output, "output", "o", "", "`FORMAT`: wide or json")
+	command.Flags().StringVarP(&output, "output", "o", "", "print in `FORMAT`: wide or json")
 	return command
 }
 
@@ -57,7 +57,7 @@ func list(command *cobra.Command, at *place, filter record.Filter, output string
 	case "json":
 		return at.list(filter, func(found *record.Recording) error { return replay.WriteJSON(out, found) }, reporter(command))
 	default:
-		return usageError(fmt.Errorf("-o: %q is none of wide, json", output))
+		return usageError(fmt.Errorf("-o: %q is not one of wide, json", output))
 	}
 	err := at.list(filter, add, reporter(command))
 	if err != nil && listed == 0 {
@@ -86,9 +86,9 @@ func newShow(at *place) *cobra.Command {
 	var output string
 	command := &cobra.Command{
 		Use:   "show RECORDING...",
-		Short: "Print all that is known of a recording",
+		Short: "Print everything known about a recording",
 		Long: `Print the metadata of recordings: who, where, what, when, how it ended, which files
-and ports came through it, and what happened to the recording since.`,
+and ports went through it, and what has happened to the recording since.`,
 		Example: `  spliceway sessions show --dir recordings 01jp8x4c2
   spliceway sessions show --dir recordings -o json 01jp8x4c2`,
 		Args: recordings(1, 0),
@@ -99,7 +99,7 @@ and ports came through it, and what happened to the recording since.`,
 			return show(command.OutOrStdout(), at, args, output == "json")
 		},
 	}
-	command.Flags().StringVarP(&output, "output", "o", "", "`FORMAT`: json")
+	command.Flags().StringVarP(&output, "output", "o", "", "print in `FORMAT`: json")
 	return command
 }
 

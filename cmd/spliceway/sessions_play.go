@@ -20,23 +20,23 @@ func newPlay(at *place) *cobra.Command {
 	command := &cobra.Command{
 		Use:   "play RECORDING",
 		Short: "Play a recording in the terminal",
-		Long: `Play a recording as it was. Space pauses and goes on, a full stop shows the next
-output, the cursor keys go 5 seconds back or on and change the speed, q quits. If the
-terminal is smaller than the recorded one, it is said before. Without a terminal the
-output is written at the times at which it came.
+		Long: `Play a recording at its own pace. Space pauses and resumes, a full stop steps to the next
+output, left and right move 5 seconds, up and down change the speed, q quits. You are
+warned first if the terminal is smaller than the recorded one. Without a terminal, output
+is written at its original pace.
 
-The terminal is given text and what draws: movement, colours, erasing, the alternate
-screen. Titles, the clipboard, questions that a terminal answers by typing, mouse and
-keyboard modes, printing and the like are left out, unless --unfiltered is given; then
-the recording can do to the terminal what the recorded program could. At the end the
-terminal is brought back to how it was found.`,
+The terminal gets text and what draws: movement, colours, erasing, the alternate screen.
+Titles, the clipboard, queries that a terminal answers by typing, mouse and keyboard
+modes, printing and the like are left out. With --unfiltered they are not, and the
+recording can do to the terminal whatever the recorded program could. Afterwards the
+terminal is restored.`,
 		Example: `  spliceway sessions play --dir recordings 01jp8x4c2
   spliceway sessions play --dir recordings --speed 4 --idle-limit 1s --start 1m30s 01jp8x4c2
   spliceway sessions play session.cast`,
 		Args: recordings(1, 1),
 		RunE: func(command *cobra.Command, args []string) error {
 			if config.Speed <= 0 || config.IdleLimit < 0 || config.Start < 0 {
-				return usageError(errors.New("--speed must be more than 0, --idle-limit and --start not less"))
+				return usageError(errors.New("--speed must be more than 0, and --idle-limit and --start can't be negative"))
 			}
 			found, err := at.find(args[0])
 			if err != nil {
@@ -46,10 +46,10 @@ terminal is brought back to how it was found.`,
 		},
 	}
 	flags := command.Flags()
-	flags.Float64VarP(&config.Speed, "speed", "s", 1, "`FACTOR` of the speed")
-	flags.DurationVarP(&config.IdleLimit, "idle-limit", "i", 0, "the longest pause, a `DURATION` of the recording; default: as it was")
-	flags.DurationVar(&config.Start, "start", 0, "begin at this `DURATION` of the recording")
-	flags.BoolVar(&config.Unfiltered, "unfiltered", false, "pass on everything that was recorded")
+	flags.Float64VarP(&config.Speed, "speed", "s", 1, "play `FACTOR` times as fast")
+	flags.DurationVarP(&config.IdleLimit, "idle-limit", "i", 0, "shorten pauses to `DURATION`; default: keep them")
+	flags.DurationVar(&config.Start, "start", 0, "begin `DURATION` after the start of the recording")
+	flags.BoolVar(&config.Unfiltered, "unfiltered", false, "pass on everything recorded")
 	return command
 }
 
@@ -165,9 +165,9 @@ func newFollow(at *place) *cobra.Command {
 	command := &cobra.Command{
 		Use:   "follow RECORDING",
 		Short: "Watch a session while it is recorded",
-		Long: `Show what a recording has, and then what is added to it, until the session ends or q
-or Ctrl-C is pressed. What the terminal is given is as with play. A recording that a
-crash has left is followed until the gateway starts again and ends it.`,
+		Long: `Show a recording so far and then what is added to it, until the session ends or you press
+q or Ctrl-C. The terminal gets the same as with play. A recording left by a crash is
+followed until the gateway starts again and ends it.`,
 		Example: `  spliceway sessions ls --dir recordings --state recording
   spliceway sessions follow --dir recordings 01jp8x4c2`,
 		Args: recordings(1, 1),
@@ -179,7 +179,7 @@ crash has left is followed until the gateway starts again and ends it.`,
 			return follow(command, found, config)
 		},
 	}
-	command.Flags().BoolVar(&config.Unfiltered, "unfiltered", false, "pass on everything that was recorded")
+	command.Flags().BoolVar(&config.Unfiltered, "unfiltered", false, "pass on everything recorded")
 	return command
 }
 

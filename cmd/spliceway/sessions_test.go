@@ -305,7 +305,7 @@ func TestSessionsListNothing(t *testing.T) {
 		{[]string{"ls", "--dir", filepath.Join(t.TempDir(), "none")}, exitRuntime, "reading the recordings: ", "--dir"},
 	} {
 		o := execute(t, "", append([]string{"sessions"}, row.args...)...)
-		if o.code != row.code || o.stdout != "" || !strings.Contains(o.stderr, row.said) || !strings.Contains(o.stderr, "\nhint: give their directory with "+row.hint) {
+		if o.code != row.code || o.stdout != "" || !strings.Contains(o.stderr, row.said) || !strings.Contains(o.stderr, "\nhint: name their directory with "+row.hint) {
 			t.Errorf("sessions %s = %+v", strings.Join(row.args, " "), o)
 		}
 	}
@@ -320,11 +320,11 @@ func TestSessionsMistakes(t *testing.T) {
 	}{
 		{"ls", exitUsage, "with --dir"},
 		{"ls --dir /nonexistent", exitRuntime, "no such file"},
-		{"ls --since yesterday", exitUsage, "is no time"},
-		{"ls --since -2h", exitUsage, "is no time"},
-		{"ls --state open", exitUsage, "is none of recording"},
-		{"ls -o yaml", exitUsage, "is none of wide, json"},
-		{"ls extra", exitUsage, "is none"},
+		{"ls --since yesterday", exitUsage, "is not a time"},
+		{"ls --since -2h", exitUsage, "is not a time"},
+		{"ls --state open", exitUsage, "is not one of recording"},
+		{"ls -o yaml", exitUsage, "is not one of wide, json"},
+		{"ls extra", exitUsage, "takes no arguments"},
 		{"show", exitUsage, "which recording?"},
 		{"show 0zzz", exitRuntime, "there is no recording"},
 		{"show 0", exitRuntime, "several recordings begin with"},
@@ -332,13 +332,13 @@ func TestSessionsMistakes(t *testing.T) {
 		{"play a b", exitUsage, "takes 1 recording"},
 		{"play --speed 0 a", exitUsage, "must be more than 0"},
 		{"cat", exitUsage, "which recording?"},
-		{"grep", exitUsage, "what is to be found?"},
+		{"grep", exitUsage, "say what to search for"},
 		{"grep x", exitUsage, "which recordings?"},
 		{"grep ( --all", exitUsage, "missing closing"},
-		{"export -f gif 0", exitUsage, "is none of cast"},
+		{"export -f gif 0", exitUsage, "is not one of cast"},
 		{"verify 0", exitUsage, "key"},
 		{"verify --key /nonexistent 0", exitRuntime, "no such file"},
-		{"collect", exitRuntime, "the log has no line of a recording"},
+		{"collect", exitRuntime, "the log contains no line of a recording"},
 	} {
 		args := append([]string{"sessions"}, strings.Fields(row.args)...)
 		if row.args != "ls" && !strings.Contains(row.args, "--dir") {

@@ -19,8 +19,8 @@ func newCat(at *place) *cobra.Command {
 		Use:   "cat RECORDING...",
 		Short: "Print what was on the screen as plain text",
 		Long: `Print the lines that were on the screen as plain text, each once, in the order in which
-they left it. A terminal emulator finds out what they were. What a program showed that
-takes the whole screen, such as an editor, is between two lines that say so.`,
+they scrolled off it, as a terminal emulator reconstructs them. Output of full-screen
+programs, such as editors, stands between two lines that say so.`,
 		Example: `  spliceway sessions cat --dir recordings 01jp8x4c2
   spliceway sessions cat session.cast > session.txt`,
 		Args: recordings(1, 0),
@@ -63,17 +63,17 @@ func newGrep(at *place) *cobra.Command {
 	command := &cobra.Command{
 		Use:   "grep PATTERN [RECORDING...]",
 		Short: "Search what was on the screen",
-		Long: `Search what was on the screens of the named recordings, of those that flags choose, or
-of all of them with --all. PATTERN is a regular expression of Go (RE2). What it finds
-was visible as one line: it does not matter how it was typed, coloured, corrected or
-wrapped. Printed are the recording, the time since its start, and the line; -C adds the
-rows around it. The status is 1 if nothing is found.`,
+		Long: `Search what was on the screen in the named recordings, in those that the flags choose, or
+in all of them with --all. PATTERN is a Go regular expression (RE2). It is matched against
+lines as they were visible, however they were typed, coloured, corrected or wrapped. Each
+match is printed with its recording and the time since its start; -C adds the rows around
+it. The exit status is 1 if nothing is found.`,
 		Example: `  spliceway sessions grep --dir recordings 'rm.*-rf' 01jp8x4c2
   spliceway sessions grep --dir recordings --all -i -C 2 'password|secret'
   spliceway sessions grep --dir recordings --since 7d --namespace prod 'kubectl +delete'`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
-				return usageError(errors.New("what is to be found? give a regular expression"))
+				return usageError(errors.New("say what to search for: give a regular expression"))
 			}
 			return nil
 		},
@@ -84,7 +84,7 @@ rows around it. The status is 1 if nothing is found.`,
 	f := command.Flags()
 	flags.add(f)
 	f.BoolVarP(&flags.all, "all", "a", false, "search all recordings")
-	f.BoolVarP(&flags.ignoreCase, "ignore-case", "i", false, "find upper and lower case alike")
+	f.BoolVarP(&flags.ignoreCase, "ignore-case", "i", false, "ignore case")
 	f.IntVarP(&flags.context, "context", "C", 0, "also print `N` rows before and after")
 	return command
 }

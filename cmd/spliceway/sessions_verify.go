@@ -18,12 +18,11 @@ func newVerify(at *place) *cobra.Command {
 	command := &cobra.Command{
 		Use:   "verify --key FILE RECORDING...",
 		Short: "Check that recordings are what the gateway wrote",
-		Long: `Check recordings against their seals with the public key alone: that every octet is
-what the gateway wrote, none is missing, and the metadata are those of the session.
-What is wrong is named with the first octet that is. Get the key from the gateway's
-operator (seal.pub) and not from where the recordings come from. If it was replaced, give
-the older ones too: every line of a seal has to be signed with one of them. The status is
-1 if a recording fails.`,
+		Long: `Check recordings against their seals with nothing but the public key: every octet is what
+the gateway wrote, none is missing, and the metadata belong to the session. A failure names
+the first octet that is wrong. Get the key (seal.pub) from the gateway's operator, not from
+where the recordings come from. If it was replaced, give the older ones too: every line of
+a seal must be signed by one of them. The exit status is 1 if a recording fails.`,
 		Example: `  spliceway sessions verify --key seal.pub --dir recordings 01jp8x4c2
   spliceway sessions verify --key seal.pub evidence/01jp8x4c2v7m8q3n5s6t9w0y2z.cast
   spliceway sessions verify --key seal.pub --dir recordings --all`,
@@ -47,7 +46,7 @@ the older ones too: every line of a seal has to be signed with one of them. The 
 			return v.run(command, at, args, all)
 		},
 	}
-	command.Flags().StringArrayVar(&keyFiles, "key", nil, "`FILE` with the public key of the seals, PEM, or a folder of .pub files; repeatable")
+	command.Flags().StringArrayVar(&keyFiles, "key", nil, "verify with the public key in `FILE`, PEM, or with all .pub files of a folder; repeatable")
 	command.Flags().BoolVarP(&all, "all", "a", false, "check all recordings")
 	if err := command.MarkFlagRequired("key"); err != nil {
 		panic(err) // the flag is defined two lines above
@@ -80,7 +79,7 @@ func (v *verification) run(command *cobra.Command, at *place, names []string, al
 		}
 	}
 	if v.failed > 0 {
-		return fmt.Errorf("%d of %d recordings fail", v.failed, v.checked)
+		return fmt.Errorf("%d of %d recordings failed", v.failed, v.checked)
 	}
 	return nil
 }

@@ -14,22 +14,21 @@ func newStatus() *cobra.Command {
 	var asJSON bool
 	command := &cobra.Command{
 		Use:   "status",
-		Short: "Show who is connected to the gateway of this machine, and how it is",
-		Long: `Ask the gateway of this machine, on its admin.socket: who is connected and since when,
-which sessions and other streams are open, which limits are in use, when the
-configuration was loaded, when certificates end, how old signing keys are, and what is
-wrong. Of a gateway that was upgraded, the former process is shown as well while it
-drains.
+		Short: "Show who is connected to this machine's gateway, and its health",
+		Long: `Ask this machine's gateway, through its admin.socket: who is connected and since when,
+which sessions and other streams are open, how much of each limit is in use, when the
+configuration was loaded, when certificates expire, how old the signing keys are, and
+what is wrong. After an upgrade the old process is shown too while it drains.
 
-It has to be run as root or as the gateway's own user. --json prints one object for
-each process, a line each. The status is 1 if there is no gateway.`,
+Run it as root or as the gateway's own user. --json prints one object per process, each
+on a line. The exit status is 1 if no gateway is running.`,
 		Example: `  spliceway status
   spliceway status --socket /run/spliceway/admin.sock --json > status.json
   watch spliceway status`,
 		Args: noArguments,
 		RunE: func(command *cobra.Command, _ []string) error { return showStatus(command, socket, asJSON) },
 	}
-	command.Flags().StringVar(&socket, "socket", status.DefaultSocket, "`FILE` that admin.socket of the configuration names")
+	command.Flags().StringVar(&socket, "socket", status.DefaultSocket, "ask at `FILE`, the configuration's admin.socket")
 	command.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return command
 }

@@ -56,9 +56,9 @@ func (b *sandbox) upgrade(sockets []gateway.Socket) error {
 	successor.Process.Kill()
 	var exit *exec.ExitError
 	if err := <-ended; errors.As(err, &exit) { // of a sibling only the service manager knows
-		return fmt.Errorf("the successor does not serve: %w; its own words are above", exit)
+		return fmt.Errorf("the new process does not serve: %w; its output is above", exit)
 	}
-	return errors.New("the successor does not serve; its own words are above")
+	return errors.New("the new process does not serve; its output is above")
 }
 
 func startSuccessor(sockets []gateway.Socket, told *os.File, environment ...string) (*exec.Cmd, error) {

@@ -36,8 +36,8 @@ func newVersion() *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",
 		Short: "Print version, commit and Go version",
-		Long: `Print one line with the version, the commit that it was built from, the version of
-Go, and the system that it was built for.`,
+		Long: `Print one line with the version, the commit it was built from, the version of Go, and
+the operating system and architecture.`,
 		Example: "  spliceway version",
 		Args:    noArguments,
 		RunE: func(command *cobra.Command, _ []string) error {
