@@ -129,6 +129,7 @@ func (c *Cluster) Config(dialTimeout time.Duration) cluster.Config {
 type Timeouts struct {
 	ProxyHeader    time.Duration `yaml:"proxyHeader"`    // accept to the end of the PROXY header
 	Handshake      time.Duration `yaml:"handshake"`      // outer TLS and CONNECT together
+	Authentication time.Duration `yaml:"authentication"` // token and proof
 	InnerHandshake time.Duration `yaml:"innerHandshake"` // inner TLS
 	RequestHead    time.Duration `yaml:"requestHead"`    // first to last octet of a head
 	Idle           time.Duration `yaml:"idle"`           // between two requests
@@ -154,6 +155,7 @@ type Limits struct {
 	Head                     Size `yaml:"head"`                     // of a request or response
 	Line                     Size `yaml:"line"`                     // of one line in it
 	Fields                   int  `yaml:"fields"`                   // number of header fields
+	Trailer                  Size `yaml:"trailer"`                  // of all trailer fields of a body
 	IdleUpstream             int  `yaml:"idleUpstream"`             // idle connections kept per cluster
 }
 
@@ -196,6 +198,7 @@ func defaults() Config {
 		Timeouts: Timeouts{
 			ProxyHeader:    5 * time.Second,
 			Handshake:      10 * time.Second,
+			Authentication: 10 * time.Second,
 			InnerHandshake: 10 * time.Second,
 			RequestHead:    10 * time.Second,
 			Idle:           2 * time.Minute,
@@ -219,6 +222,7 @@ func defaults() Config {
 			Head:                     32 << 10,
 			Line:                     16 << 10,
 			Fields:                   128,
+			Trailer:                  4 << 10,
 			IdleUpstream:             256,
 		},
 		Drain: Drain{Timeout: time.Hour},

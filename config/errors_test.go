@@ -140,21 +140,14 @@ func TestRefused(t *testing.T) {
 		{"cluster-address-twice", cluster + ", {name: q, address: a, server: 'https://h', bearerTokenFile: t}]", "clusters[1].address", "give each an alias"},
 		{"cluster-alias-is-address", cluster + ", {name: q, aliases: [a], server: 'https://h', bearerTokenFile: t}]", "clusters[0].address", "is an alias of"},
 		{"in-cluster-text", "clusters: [{name: p, address: a, inCluster: yes}]", "clusters[0].inCluster", "is not true or false"},
-		{"timeout-zero", "timeouts: {idle: 0s}", "timeouts.idle", "no waiting for ever"},
 		{"timeout-negative", "timeouts: {idle: -1s}", "timeouts.idle", "is negative"},
 		{"timeout-days", "timeouts: {streamIdle: 1d}", "timeouts.streamIdle", "longest unit is h"},
 		{"timeout-list", "timeouts: {idle: [1s]}", "timeouts.idle", "is a list and must be a duration"},
 		{"timeout-null", "timeouts: {idle: }", "timeouts.idle", "has no value"},
-		{"limit-zero", "limits: {connections: 0}", "limits.connections", "between 1 and"},
-		{"limit-of-one-upstream", "limits: {upstream: 1}", "limits.upstream", "between 2 and"},
 		{"limit-negative", "limits: {connectionsPerUser: -1}", "limits.connectionsPerUser", "between 0 and"},
-		{"limit-no-burst", "limits: {requestBurst: 0}", "limits.requestBurst", "between 1 and"},
-		{"limit-none-unauthenticated", "limits: {unauthenticated: 0}", "limits.unauthenticated", "between 1 and"},
-		{"queue-for-ever", "timeouts: {queue: 0s}", "timeouts.queue", "at least 1ms"},
 		{"limit-text", "limits: {connections: many}", "limits.connections", "not a whole number"},
 		{"limit-fraction", "limits: {connections: 1.5}", "limits.connections", "not a whole number"},
 		{"limit-huge", "limits: {connections: 99999999999999999999}", "limits.connections", "not a whole number"},
-		{"limit-head-high", "limits: {head: 33KiB}", "limits.head", "between 1KiB and 32KiB"},
 		{"limit-line-over-head", "limits: {head: 8KiB}", "limits.line", "between 256B and 8KiB"},
 		{"size-no-unit", "limits: {head: 65536}", "limits.head", "write 65536B"},
 		{"size-decimal-unit", "limits: {head: 64KB}", "limits.head", "is not a size"},
@@ -250,6 +243,61 @@ func TestRefused(t *testing.T) {
 				t.Errorf("parse(%q) = %v", row.section, err)
 			}
 		})
+	}
+}
+
+// Each number has its least and its largest value, and is refused beyond.
+func TestLimitsBorder(t *testing.T) {
+	rows := map[string]struct{ below, least, top, above string }{
+		"limits.connections":              {"0", "1", "10000000", "10000001"},
+		"limits.connectionsPerSource":     {"-1", "0", "10000000", "10000001"},
+		"limits.connectionsPerUser":       {"-1", "0", "10000000", "10000001"},
+		"limits.unauthenticated":          {"0", "1", "10000000", "10000001"},
+		"limits.unauthenticatedPerSource": {"-1", "0", "10000000", "10000001"},
+		"limits.requestRate":              {"-1", "0", "10000000", "10000001"},
+		"limits.requestBurst":             {"0", "1", "10000000", "10000001"},
+		"limits.streamsPerUser":           {"-1", "0", "10000000", "10000001"},
+		"limits.upstream":                 {"1", "2", "10000000", "10000001"},
+		"limits.queue":                    {"-1", "0", "1000000", "1000001"},
+		"limits.head":                     {"1023B", "1KiB, line: 1KiB", "32KiB", "32769B"},
+		"limits.line":                     {"255B", "256B", "32KiB", "32769B"},
+		"limits.fields":                   {"15", "16", "10000", "10001"},
+		"limits.trailer":                  {"255B", "256B", "32KiB", "32769B"},
+		"limits.idleUpstream":             {"-1", "0", "1000000", "1000001"},
+	}
+	keys, err := Reference()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range keys {
+		group, name, in := strings.Cut(key.Path, ".")
+		if !in {
+			continue
+		}
+		row, says := rows[key.Path], " must be between "
+		switch group {
+		case "limits":
+			if row.top == "" {
+				t.Errorf("%s has no row", key.Path)
+			}
+		case "timeouts":
+			row.below, row.least, row.top, says = "999us", "1ms", "10000h", " must be at least 1ms"
+		default:
+			continue
+		}
+		for _, value := range []string{row.least, row.top} {
+			if _, err := parse("c", "/", []byte(with(group+": {"+name+": "+value+"}"))); err != nil {
+				t.Errorf("%s: %s is refused: %v", key.Path, value, err)
+			}
+		}
+		for _, value := range []string{row.below, row.above} {
+			if value == "" {
+				continue
+			}
+			if _, err := parse("c", "/", []byte(with(group+": {"+name+": "+value+"}"))); err == nil || !strings.Contains(err.Error(), key.Path+":"+says) {
+				t.Errorf("%s: %s = %v, want a refusal", key.Path, value, err)
+			}
+		}
 	}
 }
 

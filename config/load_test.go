@@ -84,9 +84,9 @@ clusters:
     clientCertificateFile: s.crt
     clientKeyFile: s.key
   - {name: here, aliases: [here.int], inCluster: true}
-timeouts: {proxyHeader: 1s, handshake: 2s, innerHandshake: 3s, requestHead: 4s, idle: 5s, dial: 6s, responseHead: 7s, bodyIdle: 8s, streamIdle: 9s, queue: 10s}
+timeouts: {proxyHeader: 1s, handshake: 2s, authentication: 2500ms, innerHandshake: 3s, requestHead: 4s, idle: 5s, dial: 6s, responseHead: 7s, bodyIdle: 8s, streamIdle: 9s, queue: 10s}
 limits: {connections: 10, connectionsPerSource: 0, connectionsPerUser: 11, unauthenticated: 12, unauthenticatedPerSource: 0,
-  requestRate: 0, requestBurst: 13, streamsPerUser: 14, upstream: 15, queue: 0, head: 16KiB, line: 512B, fields: 20, idleUpstream: 0}
+  requestRate: 0, requestBurst: 13, streamsPerUser: 14, upstream: 15, queue: 0, head: 16KiB, line: 512B, fields: 20, trailer: 1KiB, idleUpstream: 0}
 drain: {delay: 1s, timeout: 0s}
 recordings:
   dir: rec
@@ -133,8 +133,8 @@ func TestEveryKey(t *testing.T) {
 			{Name: "stage", Address: "stage.int", Server: "https://stage.int", ClientCertificateFile: "/etc/spliceway/s.crt", ClientKeyFile: "/etc/spliceway/s.key"},
 			{Name: "here", Aliases: []string{"here.int"}, InCluster: true},
 		},
-		Timeouts: Timeouts{1e9, 2e9, 3e9, 4e9, 5e9, 6e9, 7e9, 8e9, 9e9, 10e9},
-		Limits:   Limits{Connections: 10, ConnectionsPerUser: 11, Unauthenticated: 12, RequestBurst: 13, StreamsPerUser: 14, Upstream: 15, Head: 16 << 10, Line: 512, Fields: 20},
+		Timeouts: Timeouts{1e9, 2e9, 25e8, 3e9, 4e9, 5e9, 6e9, 7e9, 8e9, 9e9, 10e9},
+		Limits:   Limits{Connections: 10, ConnectionsPerUser: 11, Unauthenticated: 12, RequestBurst: 13, StreamsPerUser: 14, Upstream: 15, Head: 16 << 10, Line: 512, Fields: 20, Trailer: 1 << 10},
 		Drain:    Drain{Delay: time.Second},
 		Recordings: Recordings{Dir: "/etc/spliceway/rec", Lines: "stdout", Mode: ModeBestEffort, Format: FormatV3,
 			Fsync: -1, Checkpoint: time.Minute, SealKeyFile: "/etc/spliceway/seal.pem", Input: true, KeepFiles: true,

@@ -266,7 +266,7 @@ func (v *validator) timeouts() {
 		key   string
 		value time.Duration
 	}{
-		{"proxyHeader", t.ProxyHeader}, {"handshake", t.Handshake}, {"innerHandshake", t.InnerHandshake},
+		{"proxyHeader", t.ProxyHeader}, {"handshake", t.Handshake}, {"authentication", t.Authentication}, {"innerHandshake", t.InnerHandshake},
 		{"requestHead", t.RequestHead}, {"idle", t.Idle}, {"dial", t.Dial}, {"responseHead", t.ResponseHead},
 		{"bodyIdle", t.BodyIdle}, {"streamIdle", t.StreamIdle}, {"queue", t.Queue},
 	} {
@@ -297,6 +297,7 @@ func (v *validator) limits() {
 		{"head", int64(l.Head), 1 << 10, 32 << 10, sizeText}, // the top is what one buffer of package conn holds
 		{"line", int64(l.Line), 256, int64(l.Head), sizeText},
 		{"fields", int64(l.Fields), 16, 10_000, decimal},
+		{"trailer", int64(l.Trailer), 256, 32 << 10, sizeText},
 		{"idleUpstream", int64(l.IdleUpstream), 0, 1_000_000, decimal},
 	} {
 		if n.value < n.least || n.value > n.top {

@@ -25,7 +25,7 @@ func (g *Gateway) newBackend(gen *generation, u *upstream, extra bool) *backend 
 	b := &backend{upstream: u, extra: extra, audit: g.audit, recorder: &gen.recorder, tracing: gen.tracing, refused: g.metrics.Refusal, limited: g.metrics.LimitRefused}
 	b.conn = &conn.Config{
 		Gate: g.gate(u, gen.config), Pool: u.pool, Credential: u, Host: u.cluster.Host(),
-		Limits: httpparse.Limits{Head: int(limits.Head), Line: int(limits.Line), Fields: limits.Fields},
+		Limits: httpparse.Limits{Head: int(limits.Head), Line: int(limits.Line), Fields: limits.Fields, Trailer: int(limits.Trailer)},
 		Timeouts: conn.Timeouts{
 			Idle: timeouts.Idle, RequestHead: timeouts.RequestHead, ResponseHead: timeouts.ResponseHead,
 			BodyIdle: timeouts.BodyIdle, StreamIdle: timeouts.StreamIdle,

@@ -111,7 +111,7 @@ func (g *Gateway) muxConfig(gen *generation) tlsmux.Config {
 		Certificates: gen.certs.Get, Authenticate: g.authenticate, Observe: g.observe,
 		ProxyTrusted: gen.config.ProxyProtocol.TrustedCIDRs, MaxConnections: l.Connections,
 		MaxOpening: l.Unauthenticated, MaxPerSource: l.ConnectionsPerSource, MaxOpeningPerSource: l.UnauthenticatedPerSource,
-		ProxyTimeout: t.ProxyHeader, HandshakeTimeout: t.Handshake, InnerTimeout: t.InnerHandshake,
+		ProxyTimeout: t.ProxyHeader, HandshakeTimeout: t.Handshake, AuthenticateTimeout: t.Authentication, InnerTimeout: t.InnerHandshake,
 		AcceptFailed: func(error) { g.metrics.AcceptError() },
 		Full:         func() { g.metrics.LimitRefused(limitConnections) },
 		Log:          g.log,

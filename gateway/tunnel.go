@@ -85,7 +85,7 @@ func (t *openTunnel) finish() {
 	defer t.caller.Account.Close()
 	defer t.cancel()
 	defer g.tunnels.remove(t.conn)
-	defer g.metrics.TunnelClosed()
+	defer func() { g.metrics.TunnelClosed(t.end.Reason) }()
 	t.end.Duration = cmp.Or(t.end.Duration, time.Since(t.start))
 	g.audit.ConnectionClosed(t.caller.Connection, t.end)
 }

@@ -159,6 +159,8 @@ func (d *ChunkDecoder) size(c byte) (reason string) {
 	return ""
 }
 
+const trailerTooLarge = "trailer section too large"
+
 // trailer takes an octet of the trailer section.
 func (d *ChunkDecoder) trailer(c byte) (reason string) {
 	if d.state == trailerStart && c == '\r' {
@@ -168,7 +170,7 @@ func (d *ChunkDecoder) trailer(c byte) (reason string) {
 	limit := d.TrailerLimit
 	setDefault(&limit, defaultTrailer)
 	if d.section++; d.section > limit {
-		return "trailer section too large"
+		return trailerTooLarge
 	}
 	switch d.state {
 	case trailerStart:
@@ -209,8 +211,11 @@ func (d *ChunkDecoder) trailerName(c byte) (reason string) {
 // refuse makes the error.
 func (d *ChunkDecoder) refuse(offset int, reason string) error {
 	status := 400
-	if d.Response {
+	switch {
+	case d.Response:
 		status = 502
+	case reason == trailerTooLarge:
+		status = 431 // RFC 6585, Section 5: of the fields, wherever they are
 	}
 	return &Error{Status: status, Offset: offset, Reason: reason}
 }

@@ -165,8 +165,8 @@ func TestDecodeTrailerLimit(t *testing.T) {
 		}
 	}
 	var d ChunkDecoder
-	if _, _, err := decode(&d, []byte(in), bytes.Repeat([]byte("A: b\r\n"), 1000)); status(t, err) != 400 {
-		t.Errorf("trailer of 6000 octets: %v, want 400", err)
+	if _, _, err := decode(&d, []byte(in), bytes.Repeat([]byte("A: b\r\n"), 1000)); status(t, err) != 431 {
+		t.Errorf("trailer of 6000 octets: %v, want 431", err)
 	}
 }
 

@@ -29,6 +29,7 @@ type Metrics struct {
 	connections       *counters
 	acceptErrors      prometheus.Counter
 	tunnelsActive     prometheus.Gauge
+	tunnelsEnded      *counters
 	authentications   *counters
 	refusals          *counters
 	limits            *counters
@@ -85,6 +86,7 @@ func (m *Metrics) whole(f *factory) {
 	m.connections = f.counters("connections_total", "Client connections by the phase they reached and what came of it there.", of("phase", phases...), of("result", results...))
 	m.acceptErrors = f.counter("accept_errors_total", "Errors of accepting a connection that were waited out, as for want of file descriptors.")
 	m.tunnelsActive = f.gauge("tunnels_active", "Authenticated tunnels now open.")
+	m.tunnelsEnded = f.counters("tunnels_ended_total", "Authenticated tunnels that have ended, by reason.", of("reason", endReasons...))
 	m.authentications = f.counters("authentications_total", "Tokens and proofs verified, by result.", of("result", authenticationResults...))
 	m.refusals = f.counters("refusals_total", "Requests that the gateway answered itself with an error that is not the API server's, by reason.", of("reason", refusalReasons...))
 	m.limits = f.counters("limit_refused_total", "Connections and requests turned away because a limit was reached, by limit; for connections, times that accepting had to wait.", of("limit", limits...))
@@ -194,8 +196,11 @@ func (m *Metrics) Connection(phase, result string) { m.connections.with(phase, r
 // TunnelOpened counts an authenticated tunnel as open until TunnelClosed.
 func (m *Metrics) TunnelOpened() { m.tunnelsActive.Inc() }
 
-// TunnelClosed ends what TunnelOpened began.
-func (m *Metrics) TunnelClosed() { m.tunnelsActive.Dec() }
+// TunnelClosed ends what TunnelOpened began, for a reason.
+func (m *Metrics) TunnelClosed(reason string) {
+	m.tunnelsActive.Dec()
+	m.tunnelsEnded.with(reason).Inc()
+}
 
 // Authentication counts one verification of token and proof; result is "ok" or the
 // reason word of the refusal.

@@ -18,7 +18,7 @@ func exercise(m *Metrics) {
 	m.Connection("connect", "refused")
 	m.TunnelOpened()
 	m.TunnelOpened()
-	m.TunnelClosed()
+	m.TunnelClosed("idle")
 	m.Authentication("expired")
 	m.Refusal("smuggling")
 	m.Reload("certificate", nil)
@@ -149,6 +149,9 @@ spliceway_trace_spans_total{outcome="sent"} 0
 # HELP spliceway_tunnels_active Authenticated tunnels now open.
 # TYPE spliceway_tunnels_active gauge
 spliceway_tunnels_active 1
+# HELP spliceway_tunnels_ended_total Authenticated tunnels that have ended, by reason.
+# TYPE spliceway_tunnels_ended_total counter
+spliceway_tunnels_ended_total{reason="idle"} 1
 # HELP spliceway_upstream_connections Connections to API servers now open, by state.
 # TYPE spliceway_upstream_connections gauge
 spliceway_upstream_connections{cluster="prod",state="active"} 0
