@@ -15,6 +15,7 @@ import (
 
 	"github.com/spliceway/spliceway/audit"
 	"github.com/spliceway/spliceway/httpparse"
+	"github.com/spliceway/spliceway/internal/tlsio"
 )
 
 // smallBuffer holds most request heads, and is all that a connection keeps
@@ -128,21 +129,23 @@ func (c *Conn) Drain() {
 }
 
 // abort ends everything at once, from any goroutine. Only a client that waits for
-// nothing is told in order; to any other one, what it has got must not look
-// complete.
+// nothing is told in order, by whoever called Serve; to any other one, what it has got
+// must not look complete.
 func (c *Conn) abort() {
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.aborted = true
-	idle := c.idle
 	if c.current != nil {
 		c.current.abort()
 	}
-	c.mu.Unlock()
-	if idle {
-		c.client.Close()
-	} else {
+	if !c.idle {
 		c.cut()
+		return
 	}
+	c.uplink.reads.expire()
+	// A Read of TLS answers key updates, and waits in a Write for a client that asks
+	// for them and does not read.
+	c.client.SetWriteDeadline(longAgo)
 }
 
 // own makes u the connection that abort closes; nil: none.
@@ -175,11 +178,12 @@ func (c *Conn) wake() {
 	}
 }
 
-// cut closes the client connection below its TLS, without the alert that would
-// make what was sent look complete. Any goroutine may call it.
+// cut closes the client connection below its TLS, without the alerts that would make
+// what was sent look complete, and that would wait for a Write. Any goroutine may call
+// it.
 func (c *Conn) cut() {
-	if t, ok := c.client.(interface{ NetConn() net.Conn }); ok {
-		t.NetConn().Close()
+	if t, ok := c.client.(*tlsio.Conn); ok {
+		t.Socket().Close()
 		return
 	}
 	c.client.Close()

@@ -85,6 +85,7 @@ func (l *uplink) stop() {
 	l.stopping = true
 	l.reads.expire()
 	l.mu.Unlock()
+	l.c.writes.extend(l.c.times.BodyIdle) // for the answer to a key update, inside of a Read
 	<-l.done
 	l.mu.Lock()
 	l.stopping = false
