@@ -22,7 +22,8 @@ import (
 type stream struct {
 	c     *Conn
 	tap   Tap
-	moved atomic.Int64 // when octets last went either way, in nanoseconds since 1970
+	begun time.Time
+	moved atomic.Int64 // when octets last went either way, in nanoseconds since begun
 
 	mu     sync.Mutex
 	ending bool   // guarded by mu; nothing more goes to the client
@@ -141,7 +142,7 @@ func (s *stream) open() *Error {
 // closed as soon as one direction has failed.
 func (s *stream) run() *Error {
 	c, u := s.c, s.c.x.upstream
-	s.moved.Store(time.Now().UnixNano())
+	s.begun = time.Now()
 	up := &direction{
 		src: c.client, dst: u, srcSide: audit.BlameClient, dstSide: audit.BlameUpstream,
 		writes: &u.writes, tap: s.tapUp, insert: untapped{}.Insert, wait: s.waitClient,
@@ -263,7 +264,7 @@ func (s *stream) write(d *direction, p []byte) *Error {
 		e.unheard = d.dstSide == audit.BlameUpstream && !errors.Is(err, os.ErrDeadlineExceeded)
 		return e
 	}
-	s.moved.Store(time.Now().UnixNano())
+	s.moved.Store(int64(time.Since(s.begun)))
 	return nil
 }
 
@@ -308,7 +309,7 @@ func (s *stream) idle(d *direction) bool {
 	if s.woken && d.srcSide == audit.BlameUpstream {
 		return false
 	}
-	quiet := time.Since(time.Unix(0, s.moved.Load()))
+	quiet := time.Since(s.begun) - time.Duration(s.moved.Load())
 	return s.ending || s.partingLocked(d) || quiet >= s.c.times.StreamIdle*3/4
 }
 

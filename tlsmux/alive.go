@@ -14,7 +14,8 @@ const beat = time.Second
 // acceptor is the accept loop of one listener.
 type acceptor struct {
 	net.Listener
-	seen    atomic.Int64 // Unix nanoseconds; when the loop was last at work
+	begun   time.Time
+	seen    atomic.Int64 // when the loop was last at work, in nanoseconds since begun
 	waiting atomic.Bool  // for a place, or out a pause: on purpose
 }
 
@@ -22,10 +23,9 @@ type acceptor struct {
 func (a *acceptor) accept() (net.Conn, error) {
 	timed, ok := a.Listener.(interface{ SetDeadline(time.Time) error })
 	for {
-		now := time.Now()
-		a.seen.Store(now.UnixNano())
+		a.show()
 		if ok {
-			timed.SetDeadline(now.Add(beat)) // of a listener that is closed; Accept says so
+			timed.SetDeadline(time.Now().Add(beat)) // of a listener that is closed; Accept says so
 		}
 		conn, err := a.Accept()
 		if err == nil || !ok || !errors.Is(err, os.ErrDeadlineExceeded) {
@@ -34,6 +34,12 @@ func (a *acceptor) accept() (net.Conn, error) {
 	}
 }
 
+// show notes that the loop is at work.
+func (a *acceptor) show() { a.seen.Store(int64(time.Since(a.begun))) }
+
+// quiet is for how long the loop has not shown itself.
+func (a *acceptor) quiet() time.Duration { return time.Since(a.begun) - time.Duration(a.seen.Load()) }
+
 // await notes that the loop waits on purpose until done is called.
 func (a *acceptor) await() (done func()) {
 	a.waiting.Store(true)
@@ -41,7 +47,7 @@ func (a *acceptor) await() (done func()) {
 }
 
 func (a *acceptor) resume() {
-	a.seen.Store(time.Now().UnixNano())
+	a.show()
 	a.waiting.Store(false)
 }
 
@@ -53,7 +59,7 @@ func (m *Mux) Stuck(within time.Duration) net.Addr {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for a := range m.acceptors {
-		if !a.waiting.Load() && time.Since(time.Unix(0, a.seen.Load())) > max(within, 2*beat) {
+		if !a.waiting.Load() && a.quiet() > max(within, 2*beat) {
 			return a.Addr()
 		}
 	}
@@ -62,8 +68,7 @@ func (m *Mux) Stuck(within time.Duration) net.Addr {
 
 // watch has Stuck look at a listener until unwatch is called.
 func (m *Mux) watch(ln net.Listener) (a *acceptor, unwatch func()) {
-	a = &acceptor{Listener: ln}
-	a.seen.Store(time.Now().UnixNano())
+	a = &acceptor{Listener: ln, begun: time.Now()}
 	if _, ok := ln.(interface{ SetDeadline(time.Time) error }); !ok {
 		return a, func() {}
 	}
