@@ -44,7 +44,7 @@ func (g *Gateway) letIn(ctx context.Context, gen *generation, c *tlsmux.Connect,
 	if caller.Account, err = g.openAccount(who.User); err != nil {
 		return nil, err
 	}
-	return &admitted{g, gen, caller, b, grant.Expires}, nil
+	return &admitted{g, gen, caller, b}, nil
 }
 
 // admit verifies what the client shows, and fills in who as it goes, so that a

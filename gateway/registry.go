@@ -4,7 +4,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/spliceway/spliceway/audit"
 	"github.com/spliceway/spliceway/conn"
 	"github.com/spliceway/spliceway/tlsmux"
 )
@@ -15,7 +14,6 @@ type admitted struct {
 	generation *generation // that did so; acquired
 	caller     *conn.Caller
 	backend    *backend
-	expires    time.Time // of the token
 }
 
 // opening holds who has been let in and has not yet finished the inner
@@ -48,31 +46,25 @@ func (o *opening) take(a *tlsmux.Attempt) *admitted {
 // them. The zero value is ready.
 type tunnels struct {
 	mu       sync.Mutex
-	open     map[*conn.Conn]opened // guarded by mu
-	draining bool                  // guarded by mu
+	open     map[*openTunnel]struct{} // guarded by mu
+	draining bool                     // guarded by mu
 }
 
-// opened is whose tunnel it is, and since when.
-type opened struct {
-	who   *audit.Connection
-	since time.Time
-}
-
-// add reports false when the gateway is draining: c should then end soon.
-func (t *tunnels) add(c *conn.Conn, who *audit.Connection) bool {
+// add reports false when the gateway is draining: o should then end soon.
+func (t *tunnels) add(o *openTunnel) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.open == nil {
-		t.open = make(map[*conn.Conn]opened)
+		t.open = make(map[*openTunnel]struct{})
 	}
-	t.open[c] = opened{who, time.Now()}
+	t.open[o] = struct{}{}
 	return !t.draining
 }
 
-func (t *tunnels) remove(c *conn.Conn) {
+func (t *tunnels) remove(o *openTunnel) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	delete(t.open, c)
+	delete(t.open, o)
 }
 
 func (t *tunnels) count() int {
@@ -86,7 +78,18 @@ func (t *tunnels) drain() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.draining = true
-	for c := range t.open {
-		c.Drain()
+	for o := range t.open {
+		o.conn.Drain()
+	}
+}
+
+// expire ends the tunnels whose token has ended.
+func (t *tunnels) expire(now time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for o := range t.open {
+		if !now.Before(o.expires()) {
+			o.expire()
+		}
 	}
 }

@@ -97,6 +97,23 @@ func (g *Gateway) begin(ctx context.Context, stopAccepting context.CancelFunc, l
 	}
 	g.current.Load().hold(ctx, &g.running)
 	g.running.Go(func() { g.gauge(ctx) })
+	g.running.Go(func() { g.expire(ctx) })
+}
+
+// expire looks at the clock for tokens that have ended, until ctx is done. Each tunnel
+// has a timer; but that stands still while the machine sleeps, and hears nothing of a
+// clock that is set.
+func (g *Gateway) expire(ctx context.Context) {
+	tick := time.NewTicker(g.every)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			g.tunnels.expire(time.Now())
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // gauge keeps those metrics current that nothing else touches.

@@ -63,11 +63,11 @@ func (t *tunnels) inside() []status.Connection {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	all := make([]status.Connection, 0, len(t.open))
-	for c, o := range t.open {
-		usage, who := c.Usage(), o.who
+	for o := range t.open {
+		usage, who := o.conn.Usage(), o.caller.Connection
 		all = append(all, status.Connection{
 			ID: who.ID, User: who.User, Groups: slices.Clone(who.Groups), Device: who.Device, RemoteAddr: who.RemoteAddr,
-			Cluster: who.Cluster, Since: o.since.UTC(), Expires: who.Expires.UTC(),
+			Cluster: who.Cluster, Since: o.start.UTC(), Expires: who.Expires.UTC(),
 			Idle: usage.Idle, Requests: usage.Requests, BytesUp: usage.BytesUp, BytesDown: usage.BytesDown,
 		})
 	}

@@ -42,7 +42,8 @@ func newCaller(who *audit.Connection, id authn.Identity, extra bool, remote neti
 type openTunnel struct {
 	*admitted
 	conn   *conn.Conn
-	cancel context.CancelFunc // of its context
+	cancel context.CancelCauseFunc // of its context
+	expiry *time.Timer
 	start  time.Time
 	end    *audit.ConnectionEnd
 }
@@ -61,14 +62,22 @@ func (in *admitted) serve(ctx context.Context, c *tlsmux.Tunnel) {
 func (in *admitted) newTunnel(ctx context.Context, c *tlsmux.Tunnel) (context.Context, *openTunnel) {
 	t := &openTunnel{admitted: in, conn: conn.New(c.Conn, in.caller, in.backend.conn), start: time.Now()}
 	t.end = &audit.ConnectionEnd{Reason: "panic", Blame: audit.BlameGateway} // unless Serve returns
-	ctx, t.cancel = context.WithDeadlineCause(ctx, in.expires, conn.ErrTokenExpired)
+	ctx, t.cancel = context.WithCancelCause(ctx)
+	// Not a deadline of the context: that would be one of the clock's, and what is
+	// dialed meanwhile would end with it when the clock is set.
+	t.expiry = time.AfterFunc(time.Until(t.expires()), t.expire)
 	return ctx, t
 }
+
+// expires is when the token ends, and the tunnel with it.
+func (t *openTunnel) expires() time.Time { return t.caller.Connection.Expires }
+
+func (t *openTunnel) expire() { t.cancel(conn.ErrTokenExpired) }
 
 // begin shows the tunnel and tells of it, and of how long it took to get here.
 func (t *openTunnel) begin(accepted time.Time) {
 	g := t.gateway
-	if !g.tunnels.add(t.conn, t.caller.Connection) {
+	if !g.tunnels.add(t) {
 		t.conn.Drain()
 	}
 	g.metrics.TunnelOpened()
@@ -83,8 +92,9 @@ func (t *openTunnel) finish() {
 	g := t.gateway
 	defer t.generation.release()
 	defer t.caller.Account.Close()
-	defer t.cancel()
-	defer g.tunnels.remove(t.conn)
+	defer t.cancel(nil)
+	defer t.expiry.Stop()
+	defer g.tunnels.remove(t)
 	defer func() { g.metrics.TunnelClosed(t.end.Reason) }()
 	t.end.Duration = cmp.Or(t.end.Duration, time.Since(t.start))
 	g.audit.ConnectionClosed(t.caller.Connection, t.end)

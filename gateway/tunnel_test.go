@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/spliceway/spliceway/authn"
 )
@@ -168,4 +169,17 @@ func TestTunnelTokenExpires(t *testing.T) {
 	wantFields(t, b.audit.one(t, "event", "request"), "reason", "token-expired")
 	b.wantMetric(`requests_aborted_total{cluster="prod",reason="token-expired"}`, 1)
 	b.wantMetric(`refusals_total{reason="token-expired"}`, 0)
+}
+
+// A machine that has slept finds tokens ended of which no timer knows yet.
+func TestTunnelTokenExpiredWhileAsleep(t *testing.T) {
+	t.Parallel()
+	b := start(t, nil)
+	tunnel := b.open(func(c *authn.Claims) { c.ExpiresAt.Time = c.IssuedAt.Add(2 * time.Hour) })
+	tunnel.mustAsk("/api")
+	b.gateway.tunnels.expire(time.Now().Add(time.Hour))
+	tunnel.mustAsk("/api")
+	b.gateway.tunnels.expire(time.Now().Add(2 * time.Hour))
+	tunnel.wantEnd()
+	wantFields(t, b.audit.wait(t, 1, where("event", "connection.closed"))[0], "reason", "token-expired")
 }
