@@ -197,8 +197,11 @@ func (s *KeySet) Ready() error {
 	if current == nil {
 		return fmt.Errorf("%w: never fetched", ErrKeysUnavailable)
 	}
-	if age := time.Since(current.fetched); age > s.cfg.MaxStale {
+	switch age := time.Since(current.fetched); {
+	case age > s.cfg.MaxStale:
 		return fmt.Errorf("%w: last fetched %v ago", ErrKeysUnavailable, age.Round(time.Second))
+	case -age > s.cfg.MaxStale: // the clock was set back: they could grow old unnoticed
+		return fmt.Errorf("%w: fetched %v from now", ErrKeysUnavailable, -age.Round(time.Second))
 	}
 	return nil
 }

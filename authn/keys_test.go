@@ -293,6 +293,17 @@ func TestKeySetStaleBound(t *testing.T) {
 	})
 }
 
+// A clock that was far ahead when the keys were fetched gives them no long life.
+func TestKeySetOfTheFuture(t *testing.T) {
+	s := newFakeSource(0).keySet(t, KeySetConfig{})
+	for ahead, want := range map[time.Duration]error{23 * time.Hour: nil, 25 * time.Hour: ErrKeysUnavailable} {
+		s.current.Store(&keyring{fetched: time.Now().Add(ahead)})
+		if err := s.Ready(); !errors.Is(err, want) {
+			t.Errorf("Ready with keys of %v from now = %v, want %v", ahead, err, want)
+		}
+	}
+}
+
 func TestKeySetRunCadenceAndReports(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		source := newFakeSource(0)
