@@ -164,7 +164,7 @@ benchstat: ## benchmarks of HEAD and of the commit before, compared; BASE=v1.0 B
 
 .PHONY: soak
 soak: ## faults for SOAK=30m on the real binary; a million requests that must stay apart
-	$(GO) test ./soak -count 1 -v -timeout 0 -duration $(SOAK) -idle 10000
+	$(GO) test ./soak -count 1 -v -timeout 0 -duration $(SOAK) -rounds 4 -idle 10000
 	SPLICEWAY_ISOLATION_REQUESTS=1000000 $(GO) test $(RACE) ./gateway -count 1 -v -timeout 0 -run '^TestIsolation$$'
 
 .PHONY: vuln

@@ -35,6 +35,7 @@ var classes = []class{
 	{name: "client-cuts", front: true, run: func(b *bed, ctx context.Context) int64 { return cutting(ctx, b.front) }},
 	{name: "keys", run: (*bed).lyingKeys},
 	{name: "certificates", run: (*bed).newCertificates},
+	{name: "clock", prepare: (*bed).needClock, run: (*bed).steppedClock},
 	{name: "slow", run: (*bed).slowClients},
 	{name: "vanish", run: (*bed).vanishingClients},
 	{name: "idle", prepare: (*bed).openIdle, run: (*bed).keepIdle},
@@ -76,18 +77,24 @@ func (b *bed) lyingKeys(ctx context.Context) int64 {
 		b.issuer.lie.Add(1)
 	}
 	b.issuer.lie.Store(-1)
+	b.untilLetIn()
+	return b.issuer.told.Load() - before
+}
+
+// untilLetIn waits until the gateway has the issuer's keys again, and knows that they
+// are fresh.
+func (b *bed) untilLetIn() {
 	for deadline := time.Now().Add(quiescence); ; time.Sleep(100 * time.Millisecond) {
 		t, word := b.users[0].open(b.t.Context(), b.gateway.address)
 		if word == "" {
 			t.raw.Close()
-			break
+			return
 		}
 		if time.Now().After(deadline) {
-			b.t.Errorf("with the right keys again: %s", word)
-			break
+			b.t.Errorf("with the right keys and the right time again: %s", word)
+			return
 		}
 	}
-	return b.issuer.told.Load() - before
 }
 
 // newCertificates renews the gateway's certificate again and again, as tools do,

@@ -4,6 +4,7 @@ package soak
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -25,6 +26,7 @@ type gateway struct {
 	cmd     *exec.Cmd
 	address string // of the listener
 	admin   string // of the metrics
+	clock   *clock
 	read    sync.WaitGroup
 
 	mu     sync.Mutex
@@ -36,11 +38,13 @@ type gateway struct {
 func startGateway(t *testing.T, dir, config string) *gateway {
 	t.Helper()
 	binary := filepath.Join(dir, "spliceway")
-	build := exec.Command("go", "build", "-trimpath", "-o", binary, "../cmd/spliceway")
+	clock, flags := newClock(t, dir)
+	build := exec.Command("go", append(append([]string{"build", "-trimpath", "-o", binary}, flags...), "../cmd/spliceway")...)
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("building: %v\n%s", err, out)
 	}
-	g := &gateway{t: t, cmd: exec.Command(binary, "serve", "--config", config)}
+	g := &gateway{t: t, cmd: exec.Command(binary, "serve", "--config", config), clock: clock}
+	g.cmd.Env = clock.environment()
 	g.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	log, err := g.cmd.StderrPipe()
 	if err != nil {
@@ -177,14 +181,28 @@ func (g *gateway) settle(before reading) reading {
 	}
 }
 
-// shrink waits until memory is back to a size, as far as the runtime gives it back
-// within some minutes: it collects every two minutes when nothing happens, and
-// returns pages slowly after that. What is there in the end is told, not judged.
-func (g *gateway) shrink(to int64) reading {
-	g.t.Helper()
-	now := g.look()
-	for deadline := time.Now().Add(2 * quiescence); now.memory > to && time.Now().Before(deadline); now = g.look() {
-		time.Sleep(time.Second)
+// peak is the most memory that the gateway has been seen with until ctx is done.
+func (g *gateway) peak(ctx context.Context) (most int64) {
+	for next := time.NewTicker(500 * time.Millisecond); ; {
+		most = max(most, g.memory())
+		select {
+		case <-ctx.Done():
+			next.Stop()
+			return most
+		case <-next.C:
+		}
 	}
-	return now
+}
+
+// rest is the memory of the gateway once it gives no more of it back: what is free
+// goes back in pieces, when nothing has happened for a while.
+func (g *gateway) rest() int64 {
+	g.t.Helper()
+	least := g.memory()
+	for since := time.Now(); time.Since(since) < 4*time.Second; time.Sleep(100 * time.Millisecond) {
+		if now := g.memory(); now < least {
+			least, since = now, time.Now()
+		}
+	}
+	return least
 }

@@ -34,15 +34,22 @@ type bed struct {
 	vanished atomic.Int64 // connections that were closed without FIN or RST
 	next     atomic.Int64 // number of the last request
 
-	before   reading
-	requests []int64 // made up to the end of each class
-	memory   []int64 // of the gateway then
-	report   strings.Builder
+	before  reading
+	results map[string]*result // by class
+}
+
+// result is what came of a class of faults, in all rounds.
+type result struct {
+	count    count
+	requests int64
+	faults   int64
+	peak     int64   // memory of the gateway at the most, in octets
+	after    reading // when it was over
 }
 
 func newBed(t *testing.T) *bed {
 	t.Helper()
-	b := &bed{t: t, dir: t.TempDir(), ca: testnet.NewCA(t), issuer: startIssuer(t)}
+	b := &bed{t: t, dir: t.TempDir(), ca: testnet.NewCA(t), issuer: startIssuer(t), results: map[string]*result{}}
 	b.ca.WriteFiles(t, b.dir, targetHost)
 	b.api = startAPIServer(t, b.ca.Issue(t, "api.test"))
 	b.back = startRelay(t, b.api.address)
@@ -88,6 +95,9 @@ type count struct {
 func (c *count) tell(word string, took time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.words == nil {
+		c.words = map[string]int{}
+	}
 	c.words[word]++
 	if took > 0 {
 		c.small = append(c.small, took)
@@ -115,9 +125,8 @@ func (c *count) String() string {
 	return strings.Join(parts, ", ")
 }
 
-// load has clients work through address until ctx is done.
-func (b *bed) load(ctx context.Context, address string) *count {
-	c := &count{words: map[string]int{}}
+// load has clients work through address until ctx is done, and counts what comes of it.
+func (b *bed) load(ctx context.Context, address string, c *count) {
 	var clients sync.WaitGroup
 	for n := range 6 {
 		clients.Go(func() {
@@ -127,28 +136,50 @@ func (b *bed) load(ctx context.Context, address string) *count {
 		})
 	}
 	clients.Wait()
-	return c
 }
 
-// TestSoak runs the classes of faults one after the other, each on the same gateway.
+// TestSoak runs the classes of faults one after the other, as often as it is told to,
+// all on the same gateway.
 func TestSoak(t *testing.T) {
 	b := newBed(t)
-	b.load(within(t, time.Second), b.gateway.address) // for what is made once
+	b.load(within(t, time.Second), b.gateway.address, new(count)) // for what is made once
 	b.before = b.settled()
-	for _, class := range classes {
-		t.Run(class.name, func(t *testing.T) { b.class(t, class) })
+	var rest slope
+	for round := range *rounds {
+		for _, class := range classes {
+			t.Run(class.name, func(t *testing.T) { b.class(t, class) })
+		}
+		b.t, b.gateway.t, b.api.t = t, t, t
+		requests, memory := b.next.Load(), b.gateway.rest()
+		rest.add(float64(requests)/1e6, mebibytes(memory))
+		t.Logf("after round %d: %d requests, %.1f MiB", round+1, requests, mebibytes(memory))
 	}
-	b.t = t
 	if n := b.gateway.look().panics; n != 0 {
 		t.Errorf("the gateway has caught %d panics", n)
 	}
-	t.Logf("\n| class | requests | what came of them | faults | p99 of small ones | goroutines | descriptors | memory |\n"+
-		"|---|---|---|---|---|---|---|---|\n%s\n%d errors in the log; memory slope %.2f MiB per million requests",
-		b.report.String(), b.gateway.logged(), b.slope())
-	if n := b.vanished.Load(); n > 0 {
-		t.Logf("%d clients have vanished without a word", n)
+	t.Log(b.report())
+	t.Logf("%d errors in the log; %d clients have vanished without a word", b.gateway.logged(), b.vanished.Load())
+	if *rounds > 1 {
+		t.Logf("memory at rest grows by %.2f MiB with a million requests", rest.value())
 	}
 }
+
+// report is a table with a row for each class.
+func (b *bed) report() string {
+	var text strings.Builder
+	text.WriteString("\n| class | requests | what came of them | faults | p99 of small ones | goroutines | descriptors | memory at most |\n" +
+		"|---|---|---|---|---|---|---|---|\n")
+	for _, class := range classes {
+		if r := b.results[class.name]; r != nil {
+			fmt.Fprintf(&text, "| %s | %d | %s | %d | %s | %d → %d | %d → %d | %.1f MiB |\n", class.name, r.requests, &r.count, r.faults,
+				r.count.p99().Round(100*time.Microsecond), b.before.goroutines, r.after.goroutines,
+				b.before.descriptors, r.after.descriptors, mebibytes(r.peak))
+		}
+	}
+	return text.String()
+}
+
+func mebibytes(octets int64) float64 { return float64(octets) / (1 << 20) }
 
 // within returns a context that lasts so long.
 func within(t *testing.T, d time.Duration) context.Context {
@@ -175,36 +206,32 @@ func (b *bed) settled() reading {
 // class runs one class of faults, and then wants the gateway to be as it was.
 func (b *bed) class(t *testing.T, class class) {
 	b.t, b.gateway.t, b.api.t = t, t, t
+	r := b.results[class.name]
+	if r == nil {
+		r = new(result)
+		b.results[class.name] = r
+	}
 	start := b.next.Load()
 	if class.prepare != nil {
 		class.prepare(b)
 	}
-	ctx := within(t, *duration/time.Duration(len(classes)))
-	var faults int64
-	var fault sync.WaitGroup
-	fault.Go(func() { faults = class.run(b, ctx) })
+	ctx := within(t, *duration/time.Duration(*rounds*len(classes)))
+	var beside sync.WaitGroup
+	beside.Go(func() { r.faults += class.run(b, ctx) })
+	beside.Go(func() { r.peak = max(r.peak, b.gateway.peak(ctx)) })
 	address := b.gateway.address
 	if class.front {
 		address = b.front.address()
 	}
-	c := b.load(ctx, address)
-	fault.Wait()
-	if told := c.String(); strings.Contains(told, wordWrong) {
+	b.load(ctx, address, &r.count)
+	beside.Wait()
+	if told := r.count.String(); strings.Contains(told, wordWrong) {
 		t.Errorf("there are answers that are not those to their requests, and look whole: %s", told)
 	}
 	b.gateway.settle(b.before)
 	b.wantService()
-	after := b.gateway.settle(b.before)
-	if class.prepare != nil { // what is given back of much more comes late
-		if *idle >= 1000 {
-			after = b.gateway.shrink(2 * b.before.memory)
-		}
-	} else {
-		b.requests, b.memory = append(b.requests, b.next.Load()), append(b.memory, after.memory)
-	}
-	fmt.Fprintf(&b.report, "| %s | %d | %s | %d | %s | %d → %d | %d → %d | %.1f MiB |\n", class.name, b.next.Load()-start, c, faults,
-		c.p99().Round(100*time.Microsecond), b.before.goroutines, after.goroutines, b.before.descriptors, after.descriptors,
-		float64(after.memory)/(1<<20))
+	r.after = b.gateway.settle(b.before)
+	r.requests += b.next.Load() - start
 }
 
 // wantService wants every kind of request to be served now.
@@ -223,15 +250,12 @@ func (b *bed) wantService() {
 	}
 }
 
-// slope is how memory grows with requests: MiB for a million, by least squares.
-func (b *bed) slope() float64 {
-	var x, y, xx, xy, n float64
-	for i := range b.requests {
-		r, m := float64(b.requests[i])/1e6, float64(b.memory[i])/(1<<20)
-		x, y, xx, xy, n = x+r, y+m, xx+r*r, xy+r*m, n+1
-	}
-	if n*xx == x*x {
-		return 0
-	}
-	return (n*xy - x*y) / (n*xx - x*x)
+// slope is the line of least squares through points.
+type slope struct{ n, x, y, xx, xy float64 }
+
+func (s *slope) add(x, y float64) {
+	s.n, s.x, s.y, s.xx, s.xy = s.n+1, s.x+x, s.y+y, s.xx+x*x, s.xy+x*y
 }
+
+// value is by how much y grows with x. It takes two points that differ in x.
+func (s *slope) value() float64 { return (s.n*s.xy - s.x*s.y) / (s.n*s.xx - s.x*s.x) }
