@@ -28,6 +28,7 @@ func serve(command *cobra.Command, file string) error {
 	if err != nil {
 		return err
 	}
+	relaxTimers()
 	v, c := build()
 	g, err := gateway.New(cfg, metrics.Build{Version: v, Commit: c}, log.Logger)
 	if err != nil {
