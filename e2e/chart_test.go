@@ -132,7 +132,7 @@ func TestChartAuthority(t *testing.T) {
 
 	dir := t.TempDir()
 	program := kubectl{program: run.binary}
-	wantContains(t, "authority", program.run(t, "authority", "--dir", dir), "is made")
+	wantContains(t, "authority", program.run(t, "authority", "--dir", dir), "created")
 	as := "--as=system:serviceaccount:" + r.namespace + ":gw-spliceway-authority"
 	create := []string{"create", "secret", "tls", "gw-spliceway-authority", "--namespace=" + r.namespace, as,
 		"--cert=" + filepath.Join(dir, "ca.crt"), "--key=" + filepath.Join(dir, "ca.key")}
