@@ -1,6 +1,7 @@
 package record
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -142,46 +143,35 @@ func ReadMetadata(path string) (*Metadata, error) {
 	return &m, nil
 }
 
+// readHold reads the .hold file, which people write: whatever is in it, its
+// maker wants the recording kept.
 func readHold(base string) (*Hold, error) {
-	text, err := os.ReadFile(base + holdSuffix)
+	file, err := os.Open(base + holdSuffix)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, fmt.Errorf("record: reading the hold: %w", err)
 	}
+	defer file.Close()
+	info, err := file.Stat()
+	if err != nil {
+		return nil, fmt.Errorf("record: reading the hold: %w", err)
+	}
+	text, err := io.ReadAll(io.LimitReader(file, maxHold))
+	if err != nil {
+		return nil, fmt.Errorf("record: reading the hold: %w", err)
+	}
 	var hold Hold
-	if err := json.Unmarshal(text, &hold); err != nil {
-		// Who made the file wanted the recording kept.
-		return &Hold{Reason: "the .hold file cannot be read: " + err.Error()}, nil
+	if len(bytes.TrimSpace(text)) > 0 {
+		if err := json.Unmarshal(text, &hold); err != nil {
+			hold = Hold{Reason: "the .hold file is not understood: " + err.Error()}
+		}
+	}
+	if hold.Since.IsZero() {
+		hold.Since = info.ModTime()
 	}
 	return &hold, nil
-}
-
-// SetHold marks the recording of the store in dir so that no retention deletes
-// it, or with nil removes the mark.
-func SetHold(dir, id string, hold *Hold) error {
-	base, err := basePath(dir, id)
-	if err != nil {
-		return err
-	}
-	if hold == nil {
-		if err := os.Remove(base + holdSuffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("record: removing the hold: %w", err)
-		}
-		return nil
-	}
-	if _, err := os.Stat(base + metaSuffix); err != nil {
-		return fmt.Errorf("record: holding a recording: %w", err)
-	}
-	text, err := json.Marshal(hold)
-	if err != nil {
-		return err
-	}
-	if err := writeFile(base+holdSuffix, append(text, '\n'), fileMode); err != nil {
-		return fmt.Errorf("record: writing the hold: %w", err)
-	}
-	return nil
 }
 
 // trimSuffix returns the path of a recording without the end of the name.

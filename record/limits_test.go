@@ -114,7 +114,7 @@ func retained(t *testing.T, change func(*Config)) (s *testStore, recorders []*Re
 		}
 		recorders = append(recorders, r)
 	}
-	must(t, SetHold(dir, recorders[1].ID(), &Hold{By: "legal", Reason: "case 7", Since: noon}))
+	hold(t, recorders[1], "")
 	return openStore(t, dir, change), recorders
 }
 
@@ -214,27 +214,40 @@ func TestDeletionThatWasInterrupted(t *testing.T) {
 	}
 }
 
+// hold writes the .hold file of a recording.
+func hold(t *testing.T, r *Recorder, text string) (path string) {
+	t.Helper()
+	path = trimSuffix(r.path()) + holdSuffix
+	must(t, os.WriteFile(path, []byte(text), 0o600))
+	must(t, os.Chtimes(path, noon, noon))
+	return path
+}
+
 func TestHold(t *testing.T) {
-	dir := t.TempDir()
-	s := openStore(t, dir, nil)
+	s := openStore(t, t.TempDir(), nil)
 	r := s.start(alice())
 	// While it is written, so that the end of it must not lose the mark.
-	must(t, SetHold(dir, r.ID(), &Hold{By: "legal", Reason: "case 7", Since: noon}))
+	path := hold(t, r, "")
 	must(t, r.Close(End{}))
-	meta, err := ReadMetadata(r.path())
-	must(t, err)
-	if meta.Hold == nil || meta.Hold.By != "legal" {
-		t.Errorf("hold %+v", meta.Hold)
+	for _, row := range []struct{ text, by, reason string }{
+		{"", "", ""},
+		{"\n", "", ""},
+		{`{"by": "legal", "reason": "case 7", "since": "2026-03-09T12:00:00Z"}`, "legal", "case 7"},
+		{`{"by": "legal"}`, "legal", ""},
+		{"case 7", "", "not understood"},
+	} {
+		hold(t, r, row.text)
+		meta, err := ReadMetadata(r.path())
+		must(t, err)
+		if h := meta.Hold; h == nil || h.By != row.by || !strings.Contains(h.Reason, row.reason) || !h.Since.Equal(noon) {
+			t.Errorf("%q is the hold %+v", row.text, h)
+		}
+		if v := s.verify(r); !v.OK() {
+			t.Errorf("verdict %s", v)
+		}
 	}
-	if v := s.verify(r); !v.OK() {
-		t.Errorf("verdict %s", v)
-	}
-	must(t, SetHold(dir, r.ID(), nil))
-	must(t, SetHold(dir, r.ID(), nil))
-	if meta, err = ReadMetadata(r.path()); err != nil || meta.Hold != nil {
+	must(t, os.Remove(path))
+	if meta, err := ReadMetadata(r.path()); err != nil || meta.Hold != nil {
 		t.Errorf("hold %+v, %v, want none", meta.Hold, err)
-	}
-	if err := SetHold(dir, NewID(noon), &Hold{}); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("SetHold of no recording: %v, want ErrNotExist", err)
 	}
 }

@@ -128,12 +128,15 @@ type Deletion struct {
 	Signature []byte    `json:"signature"`
 }
 
-// A Hold keeps a recording from being deleted.
+// A Hold keeps a recording from being deleted. It is a file that an operator
+// writes beside the recording; all that is in it may be left out.
 type Hold struct {
 	By     string    `json:"by"`
 	Reason string    `json:"reason"`
-	Since  time.Time `json:"since"`
+	Since  time.Time `json:"since"` // if absent, when the file was written
 }
+
+const maxHold = 64 << 10 // octets of a .hold file that are looked at
 
 // complete fills in the defaults.
 func (s *Session) complete(now time.Time) {

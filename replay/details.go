@@ -88,12 +88,23 @@ func happened(m *record.Metadata) []detail {
 		add("forwarded", "port %d: %d connections, %s up, %s down", f.Port, f.Connections, size(f.BytesUp), size(f.BytesDown))
 	}
 	if h := m.Hold; h != nil {
-		add("held", "by %s since %s: %s", h.By, stamp(h.Since), h.Reason)
+		add("held", "%s", holdText(h))
 	}
 	if d := m.Deletion; d != nil {
 		add("deleted", "%s, %s: %s", stamp(d.Time), size(d.Size), d.Reason)
 	}
 	return all
+}
+
+func holdText(h *record.Hold) string {
+	text := "since " + stamp(h.Since)
+	if h.By != "" {
+		text = "by " + h.By + " " + text
+	}
+	if h.Reason != "" {
+		text += ": " + h.Reason
+	}
+	return text
 }
 
 func terminalText(m *record.Metadata) string {
