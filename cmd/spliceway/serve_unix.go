@@ -55,8 +55,11 @@ func serve(command *cobra.Command, file string) error {
 	}
 	defer followHeap()()
 	defer onSignal(syscall.SIGHUP, func() { reload(g, file, b, log) })()
-	defer onSignal(syscall.SIGUSR2, func() { _ = g.HandOver(b.upgrade) })() // which tells of an error
-	if err := g.RunIn(command.Context(), p); err != nil {
+	ctx := command.Context()
+	defer onSignal(syscall.SIGUSR2, func() { // of an error HandOver tells
+		_ = g.HandOver(func(sockets []gateway.Socket) error { return b.upgrade(ctx, sockets) })
+	})()
+	if err := g.RunIn(ctx, p); err != nil {
 		return err
 	}
 	_ = former.say(farewell) // or it has ended before

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -29,8 +30,9 @@ const startPatience = time.Minute
 // upgrade starts the program anew, as its file is now, with the sockets of this
 // process, and returns when the successor serves. The sockets are handed over as
 // systemd does it, so that a successor takes them the same way from either. From
-// then on systemd takes the successor for the service.
-func (b *sandbox) upgrade(sockets []gateway.Socket) error {
+// then on systemd takes the successor for the service. If ctx ends first, the process
+// is to end, and so does the successor.
+func (b *sandbox) upgrade(ctx context.Context, sockets []gateway.Socket) error {
 	hears, told, err := os.Pipe()
 	if err != nil {
 		return fmt.Errorf("starting a successor: %w", err)
@@ -43,9 +45,7 @@ func (b *sandbox) upgrade(sockets []gateway.Socket) error {
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- successor.Wait() }() // until it ends, or this process does
-	hears.SetReadDeadline(time.Now().Add(startPatience))
-	if _, err := io.ReadFull(hears, make([]byte, 1)); err == nil {
-		hears.SetReadDeadline(time.Time{})
+	if awaitSuccessor(ctx, hears) {
 		asked := make(chan os.Signal, 3)
 		signal.Notify(asked, syscall.SIGTERM)
 		go outlive(hears, asked) // until this process ends
@@ -55,10 +55,31 @@ func (b *sandbox) upgrade(sockets []gateway.Socket) error {
 	hears.Close()
 	successor.Process.Kill()
 	var exit *exec.ExitError
-	if err := <-ended; errors.As(err, &exit) { // of a sibling only the service manager knows
+	err = <-ended
+	switch {
+	case ctx.Err() != nil:
+		return errors.New("this process was told to stop before the new one served")
+	case errors.As(err, &exit): // of a sibling only the service manager knows
 		return fmt.Errorf("the new process does not serve: %w; its output is above", exit)
 	}
 	return errors.New("the new process does not serve; its output is above")
+}
+
+// awaitSuccessor waits until the successor says that it serves, and reports whether it
+// does.
+func awaitSuccessor(ctx context.Context, hears *os.File) bool {
+	hears.SetReadDeadline(time.Now().Add(startPatience))
+	interrupted := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(interrupted)
+		hears.SetReadDeadline(time.Unix(1, 0))
+	})
+	_, err := io.ReadFull(hears, make([]byte, 1))
+	if !stop() {
+		<-interrupted
+	}
+	hears.SetReadDeadline(time.Time{})
+	return err == nil
 }
 
 func startSuccessor(sockets []gateway.Socket, told *os.File, environment ...string) (*exec.Cmd, error) {

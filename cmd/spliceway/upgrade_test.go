@@ -123,6 +123,35 @@ func TestServeUpgradeFails(t *testing.T) {
 	}
 }
 
+// Who is to end does not wait for a successor that takes its time to serve.
+func TestServeTerminatesDuringUpgrade(t *testing.T) {
+	file, dir := goodConfig(t)
+	p := startProcess(t, "serve", "--config", file)
+	p.until("serving")
+	pipe := filepath.Join(dir, "pipe")
+	if err := errors.Join(syscall.Mkfifo(pipe, 0o600), os.Rename(pipe, file)); err != nil {
+		t.Fatal(err)
+	}
+	p.signal(syscall.SIGUSR2)
+	p.signal(syscall.SIGUSR2) // nor for another one
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		w, err := os.OpenFile(file, os.O_WRONLY|syscall.O_NONBLOCK, 0)
+		if err == nil { // the successor reads
+			defer w.Close()
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("no successor reads its configuration: %v", err)
+		}
+	}
+	p.signal(syscall.SIGTERM)
+	p.until("upgrade failed")
+	p.until("stopped")
+	if state := p.end(); state.ExitCode() != 0 {
+		t.Errorf("SIGTERM ends it with %v, want status 0", state)
+	}
+}
+
 // A process is confined to what its configuration needs; what is replaced there it
 // can read, and what is elsewhere it refuses, as its successor does.
 func TestServeConfined(t *testing.T) {
