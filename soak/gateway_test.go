@@ -106,6 +106,7 @@ type reading struct {
 	goroutines, descriptors int // descriptors: without those of idle connections to the API server
 	connections, tunnels    int
 	active, streams         int
+	waiting                 int // for a connection to the API server
 	panics                  int
 	memory                  int64 // anonymous resident, in octets
 }
@@ -137,6 +138,7 @@ func (g *gateway) look() reading {
 	return reading{
 		goroutines: of("go_goroutines"), descriptors: len(descriptors) - of(`spliceway_upstream_connections{cluster="prod",state="idle"}`),
 		connections: of("spliceway_connections_active"), tunnels: of("spliceway_tunnels_active"),
+		waiting: of(`spliceway_upstream_queue_length{cluster="prod",kind="request"}`),
 		active:  of(`spliceway_upstream_connections{cluster="prod",state="active"}`),
 		streams: of(`spliceway_streams_active{cluster="prod",protocol="spdy"}`), panics: of("spliceway_panics_total"), memory: g.memory(),
 	}

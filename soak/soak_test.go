@@ -47,7 +47,13 @@ type result struct {
 	after    reading // when it was over
 }
 
-func newBed(t *testing.T) *bed {
+// patient lets so much in that only what is wrong fails.
+const patient = `
+timeouts: {handshake: 5s, innerHandshake: 5s, requestHead: 5s, bodyIdle: 5s, responseHead: 10s, idle: 1h}
+limits: {connectionsPerSource: 0, connectionsPerUser: 0, unauthenticatedPerSource: 0, requestRate: 0, streamsPerUser: 0, upstream: 16384}`
+
+// newBed runs a gateway with these timeouts and limits.
+func newBed(t *testing.T, limits string) *bed {
 	t.Helper()
 	b := &bed{t: t, dir: t.TempDir(), ca: testnet.NewCA(t), issuer: startIssuer(t), results: map[string]*result{}}
 	b.ca.WriteFiles(t, b.dir, targetHost)
@@ -60,11 +66,10 @@ metrics: {listen: "localhost:0"}
 tls: {certificateFile: tls.crt, privateKeyFile: tls.key}
 authn: {issuer: %q, audience: %s, jwksURL: %q, refreshInterval: 1s}
 clusters: [{name: prod, address: %s, server: "https://%s", serverName: api.test, certificateAuthorityFile: ca.crt, bearerTokenFile: token}]
-timeouts: {handshake: 5s, innerHandshake: 5s, requestHead: 5s, bodyIdle: 5s, responseHead: 10s, idle: 1h}
-limits: {connectionsPerSource: 0, connectionsPerUser: 0, unauthenticatedPerSource: 0, requestRate: 0, streamsPerUser: 0, upstream: 16384}
 audit: {output: /dev/null}
 drain: {timeout: 5s}
-`, issuerName, audience, b.issuer.server.URL, targetHost, b.back.address())))
+%s
+`, issuerName, audience, b.issuer.server.URL, targetHost, b.back.address(), limits)))
 	b.front = startRelay(t, b.gateway.address)
 	for _, name := range []string{"ann", "bob", "eve"} {
 		b.users = append(b.users, b.user(name, newKey(t)))
@@ -141,7 +146,7 @@ func (b *bed) load(ctx context.Context, address string, c *count) {
 // TestSoak runs the classes of faults one after the other, as often as it is told to,
 // all on the same gateway.
 func TestSoak(t *testing.T) {
-	b := newBed(t)
+	b := newBed(t, patient)
 	b.load(within(t, time.Second), b.gateway.address, new(count)) // for what is made once
 	b.before = b.settled()
 	var rest slope
