@@ -39,6 +39,10 @@ func fetch(ctx context.Context, location, caFile string) ([]byte, error) {
 	request.Header.Set("Accept", "application/jwk-set+json, application/json")
 	response, err := client.Do(request)
 	if err != nil {
+		var of *url.Error
+		if errors.As(err, &of) {
+			err = of.Err // without the URL, which behind a redirect may be a signed one
+		}
 		return nil, fmt.Errorf("fetching key set: %w", err)
 	}
 	defer response.Body.Close()

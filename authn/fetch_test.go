@@ -52,6 +52,8 @@ func TestFetch(t *testing.T) {
 			http.Redirect(w, r, plain.URL, http.StatusFound)
 		case "/moved-for-ever":
 			http.Redirect(w, r, "/moved-for-ever", http.StatusFound)
+		case "/moved-to-nowhere":
+			http.Redirect(w, r, "https://127.0.0.1:1/keys?signature=hunter2", http.StatusFound)
 		case "/exactly-1-mib":
 			w.Write(append(document, strings.Repeat(" ", maxDocument-len(document))...))
 		case "/over-1-mib":
@@ -72,19 +74,22 @@ func TestFetch(t *testing.T) {
 		}
 	})
 	for path, want := range map[string]string{ // "" for success
-		"/keys":           "",
-		"/moved":          "",
-		"/exactly-1-mib":  "",
-		"/moved-to-http":  "redirect away from https",
-		"/moved-for-ever": "redirects",
-		"/over-1-mib":     "more than 1048576 octets",
-		"/compressed":     "more than 1048576 octets",
-		"/created":        "201",
-		"/absent":         "404",
-		"/cut":            "unexpected EOF",
+		"/keys":             "",
+		"/moved":            "",
+		"/exactly-1-mib":    "",
+		"/moved-to-http":    "redirect away from https",
+		"/moved-for-ever":   "redirects",
+		"/moved-to-nowhere": "connection refused",
+		"/over-1-mib":       "more than 1048576 octets",
+		"/compressed":       "more than 1048576 octets",
+		"/created":          "201",
+		"/absent":           "404",
+		"/cut":              "unexpected EOF",
 	} {
 		data, err := fetch(t.Context(), location+path, caFile)
 		switch {
+		case err != nil && strings.Contains(err.Error(), "hunter2"):
+			t.Errorf("fetch(%s) = %v, which shows the query", path, err)
 		case want == "" && err != nil:
 			t.Errorf("fetch(%s) = %v", path, err)
 		case want != "" && (err == nil || !strings.Contains(err.Error(), want)):

@@ -3,6 +3,7 @@ package gateway
 import (
 	"encoding/base64"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"io"
 	"io/fs"
@@ -53,23 +54,27 @@ func (p planted) wantNone(t *testing.T, said map[string]string) {
 }
 
 // TestSecrets plants secrets wherever one can be, in good and in bad messages, and
-// wants none of them in logs at their lowest level, audit, metrics, spans, the
-// gateway's own answers, or what is written about a recording.
+// wants none of them in logs at their lowest level, audit, metrics, spans, status, the
+// gateway's own answers, or recordings. A recording has what was on the screen, and
+// nothing else has.
 func TestSecrets(t *testing.T) {
-	p := planted{}
+	p, screen := planted{}, planted{}
 	b := newBed(t)
 	b.server(p)
 	b.write("keys.json", strings.Replace(jwks(t, "k1", b.signer), `"kid"`, `"d":"`+p.at("the key set")+`","kid"`, 1))
 	c := newCollector(t)
 	b.write("headers", "X-Key: "+p.at("the headers of traces")+"\n")
-	b.prepare(settings{"recordings": `{dir: rec, mode: strict}`, "tracing": fmt.Sprintf(`{endpoint: %q, headersFile: headers}`, c.URL)})
+	b.prepare(settings{"recordings": `{dir: rec, mode: strict}`, "admin": `{socket: admin.sock}`,
+		"tracing": fmt.Sprintf(`{endpoint: %q, headersFile: headers}`, c.URL)})
 	b.run()
 	said := map[string]string{}
 	answers := func(place, text string) { said["the answer to "+place] = text }
 	b.plantConnects(p, answers)
 	b.plantRequests(p, answers)
-	b.plantSession(p)
+	said["the status during a session"] = b.plantSession(p, screen)
 	b.plantFiles(p)
+	said["the refusal of a configuration"] = b.plantConfiguration(p)
+	said["the status"] = b.status()
 	_, said["the metrics"] = b.get("/metrics")
 	if err := b.stop(); err != nil {
 		t.Errorf("Run = %v", err)
@@ -77,19 +82,42 @@ func TestSecrets(t *testing.T) {
 	said["the log"], said["the audit log"] = b.log.String(), b.audit.String()
 	said["the spans"] = c.octets()
 	b.recordingFiles(said)
-	p.wantNone(t, said)
-	if len(p) < 25 || len(said) < 20 || said["the audit log"] == "" || said["the metrics"] == "" || said["the spans"] == "" {
+	for where, text := range said {
+		p.wantNone(t, map[string]string{where: text})
+		if strings.HasSuffix(where, ".cast") {
+			if !strings.Contains(text, screen["the screen"]) {
+				t.Errorf("%s does not have what was on the screen", where)
+			}
+			continue
+		}
+		screen.wantNone(t, map[string]string{where: text})
+		if text == "" {
+			t.Errorf("%s says nothing", where)
+		}
+	}
+	if len(p) < 45 || len(said) < 35 {
 		t.Errorf("%d secrets, looked for in %d places", len(p), len(said))
 	}
 }
 
+// status is what an operator sees.
+func (b *bed) status() string {
+	b.t.Helper()
+	text, err := json.Marshal(b.report())
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return string(text)
+}
+
 // server has the API server tell secrets of its own.
 func (b *bed) server(p planted) {
-	header, body := p.at("a response's header"), p.at("a response's body")
+	header, body, trailer := p.at("a response's header"), p.at("a response's body"), p.at("a response's trailer")
 	b.api.on("/leaky", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Set-Cookie", header)
 		w.WriteHeader(http.StatusInternalServerError)
 		io.WriteString(w, body)
+		w.Header().Set(http.TrailerPrefix+"X-Secret", trailer)
 	})
 	for path, octets := range map[string]string{
 		"/bad-line":   "HTTP/1.1 2x0 " + p.at("a bad status line") + "\r\n\r\n",
@@ -139,6 +167,9 @@ func (b *bed) plantConnects(p planted, answers func(place, text string)) {
 		"a query in front of CONNECT": func(string) string {
 			return "GET /?token=" + p.at("a query in front of CONNECT") + " HTTP/1.1\r\nHost: a\r\n\r\n"
 		},
+		"a target with a password": func(proof string) string {
+			return connectHead("u:"+p.at("a target with a password")+"@prod.test:443", good, proof)
+		},
 		"no HTTP at all": func(string) string { return p.at("no HTTP at all") + "\r\n\r\n" },
 	}
 	for place, head := range heads {
@@ -168,15 +199,20 @@ func (b *bed) plantRequests(p planted, answers func(place, text string)) {
 		"a request's body":          "POST /api HTTP/1.1\r\n" + host + fmt.Sprintf("Content-Length: %d\r\n\r\n", len(p.at("a request's body"))) + p["a request's body"],
 		"a bearer subprotocol": "GET /bad-101 HTTP/1.1\r\n" + host + "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n" +
 			"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: base64url.bearer.authorization.k8s.io." + bearer + ", v5.channel.k8s.io\r\n\r\n",
-		"a bad query":    "GET /api?token=" + p.at("a bad query") + "\x00 HTTP/1.1\r\n" + host + "\r\n",
-		"a bad header":   line + host + "Authorization: Bearer " + p.at("a bad header") + "\x00\r\n\r\n",
-		"a bad name":     line + host + p.at("a bad name") + " : x\r\n\r\n",
-		"a bad host":     line + "Host: " + p.at("a bad host") + "@a\r\n\r\n",
-		"a bad coding":   line + host + "Transfer-Encoding: " + p.at("a bad coding") + "\r\n\r\n",
-		"a bad chunk":    "POST /api HTTP/1.1\r\n" + host + "Transfer-Encoding: chunked\r\n\r\n" + p.at("a chunk of a request") + "\r\n",
-		"a bad trailer":  "POST /api HTTP/1.1\r\n" + host + "Transfer-Encoding: chunked\r\n\r\n0\r\nAuthorization: " + p.at("a bad trailer") + "\r\n\r\n",
-		"an odd method":  p.at("an odd method") + " /api HTTP/1.1\r\n" + host + "\r\n",
-		"an expectation": line + host + "Expect: " + p.at("an expectation") + "\r\n\r\n",
+		"a good trailer":         "POST /api HTTP/1.1\r\n" + host + "Transfer-Encoding: chunked\r\n\r\n0\r\nX-Secret: " + p.at("a good trailer") + "\r\n\r\n",
+		"a watch's query":        "GET /api/v1/pods?watch=true&token=" + p.at("a watch's query") + " HTTP/1.1\r\n" + host + "\r\n",
+		"an application's query": "GET /api/v1/namespaces/a/pods/b/proxy/x?token=" + p.at("an application's query") + " HTTP/1.1\r\n" + host + "\r\n",
+		"an absolute target":     "GET https://u:" + p.at("an absolute target") + "@a/ HTTP/1.1\r\n" + host + "\r\n",
+		"a fragment":             "GET /api#" + p.at("a fragment") + " HTTP/1.1\r\n" + host + "\r\n",
+		"a bad query":            "GET /api?token=" + p.at("a bad query") + "\x00 HTTP/1.1\r\n" + host + "\r\n",
+		"a bad header":           line + host + "Authorization: Bearer " + p.at("a bad header") + "\x00\r\n\r\n",
+		"a bad name":             line + host + p.at("a bad name") + " : x\r\n\r\n",
+		"a bad host":             line + "Host: " + p.at("a bad host") + "@a\r\n\r\n",
+		"a bad coding":           line + host + "Transfer-Encoding: " + p.at("a bad coding") + "\r\n\r\n",
+		"a bad chunk":            "POST /api HTTP/1.1\r\n" + host + "Transfer-Encoding: chunked\r\n\r\n" + p.at("a chunk of a request") + "\r\n",
+		"a bad trailer":          "POST /api HTTP/1.1\r\n" + host + "Transfer-Encoding: chunked\r\n\r\n0\r\nAuthorization: " + p.at("a bad trailer") + "\r\n\r\n",
+		"an odd method":          p.at("an odd method") + " /api HTTP/1.1\r\n" + host + "\r\n",
+		"an expectation":         line + host + "Expect: " + p.at("an expectation") + "\r\n\r\n",
 	} {
 		answers(place, b.raw(request))
 	}
@@ -202,38 +238,49 @@ func (b *bed) raw(octets string) string {
 	return fmt.Sprintln(response.Status, response.Header, string(body))
 }
 
-// plantSession types a secret into a recorded session.
-func (b *bed) plantSession(p planted) {
+// plantSession has a session recorded, with secrets in its heads, typed into it and on
+// its screen, and returns the status of the gateway meanwhile.
+func (b *bed) plantSession(p, screen planted) (status string) {
 	b.t.Helper()
 	path := strings.Split(execPath, "?")[0]
-	heard := make(chan struct{})
+	secret, cookie := p.at("the input of a session"), p.at("the cookie of a 101")
+	query := p.at("the query of a session")
+	heard, shown := make(chan struct{}), make(chan struct{})
 	b.api.on(path, func(w http.ResponseWriter, r *http.Request) {
 		conn, buffered, err := w.(http.Hijacker).Hijack()
 		if err != nil {
 			panic(err)
 		}
 		defer conn.Close()
-		io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"+
-			"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\nSec-WebSocket-Protocol: v5.channel.k8s.io\r\n\r\n"+message(1, ""))
-		io.ReadFull(buffered, make([]byte, 6+1+len(p["the input of a session"])))
+		io.WriteString(conn, strings.Replace(commandAgreed, "\r\n\r\n", "\r\nSet-Cookie: "+cookie+"\r\n\r\n", 1)+message(1, ""))
+		io.ReadFull(buffered, make([]byte, 6+1+len(secret)))
 		close(heard)
-		io.WriteString(conn, message(1, "done\n")+message(3, `{"metadata":{},"status":"Success"}`)+"\x88\x02\x03\xe8")
+		<-shown
+		io.WriteString(conn, message(1, screen.at("the screen"))+message(3, `{"metadata":{},"status":"Success"}`)+"\x88\x02\x03\xe8")
 	})
-	secret := p.at("the input of a session")
 	n := b.open(func(c *authn.Claims) { c.ExpiresAt = inFuture() })
 	defer n.Close()
-	if a := n.ask(execPath+"&stdin=true", websocketFields...); a.status != http.StatusSwitchingProtocols {
+	fields := append([]string{"Authorization: Bearer " + p.at("the authorization of a session"), "Cookie: " + p.at("the cookie of a session")}, websocketFields...)
+	if a := n.ask(execPath+"&stdin=true&token="+query, fields...); a.status != http.StatusSwitchingProtocols {
 		b.t.Fatalf("the exec = %d %q, want 101", a.status, a.body)
 	}
 	io.WriteString(n, "\x82"+string([]byte{0x80 | byte(1+len(secret)), 0, 0, 0, 0})+"\x00"+secret) // masked with zeros
 	<-heard
+	status = b.status()
+	close(shown)
 	io.ReadAll(n.r)
+	return status
 }
 
 // plantFiles has secrets in files that are replaced by bad ones.
 func (b *bed) plantFiles(p planted) {
 	b.t.Helper()
 	p["the credential"] = apiToken
+	key, err := os.ReadFile(filepath.Join(b.dir, "tls.key"))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	p["the private key"] = strings.Split(string(key), "\n")[1]
 	b.write("token", p.at("a bad credential")+"\nof two lines\n")
 	b.write("tls.key", "-----BEGIN PRIVATE KEY-----\n"+p.at("a bad private key")+"\n-----END PRIVATE KEY-----\n")
 	b.write("keys.json", `{"keys": "`+p.at("a bad key set")+`"`)
@@ -245,8 +292,20 @@ func (b *bed) plantFiles(p planted) {
 	}
 }
 
-// recordingFiles collects names and contents of what is written about recordings, but
-// for what the user saw and typed.
+// plantConfiguration has secrets where no key is for them, and returns the refusal.
+func (b *bed) plantConfiguration(p planted) string {
+	b.t.Helper()
+	err := b.reload(settings{
+		"password": p.at("an unknown key"),
+		"authn":    fmt.Sprintf("{issuer: i, audience: a, clientSecret: %q, jwksURL: %q}", p.at("a group of keys"), "https://u:"+p.at("a URL of the configuration")+"@issuer.test/keys"),
+	})
+	if err == nil {
+		b.t.Fatal("a configuration with unknown keys is not refused")
+	}
+	return err.Error()
+}
+
+// recordingFiles collects names and contents of what is written about recordings.
 func (b *bed) recordingFiles(said map[string]string) {
 	b.t.Helper()
 	var names []string
@@ -255,9 +314,6 @@ func (b *bed) recordingFiles(said map[string]string) {
 			return err
 		}
 		names = append(names, name)
-		if strings.HasSuffix(name, ".cast") {
-			return nil
-		}
 		text, err := os.ReadFile(name)
 		said[filepath.Base(name)] = string(text)
 		return err

@@ -27,6 +27,11 @@
 // that each class took, what is left when all is quiet at the end of a round, and by how
 // much that grows with the requests from round to round.
 //
+// # Overload
+//
+// TestOverload asks a gateway of its own for more than its limits allow, and tells what
+// each refusal costs it in CPU time.
+//
 // # The clock
 //
 // A process shares the clock with its machine, and Go reads it without a call that could
