@@ -72,8 +72,12 @@ func (s *apiServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	line := lineOf(users[0], r.URL.Path)
 	switch kind, count := strings.Split(r.URL.Path, "/")[1], countOf(r.URL.Path); kind {
-	case "stream":
-		echo(w, r)
+	case "api":
+		if strings.Contains(r.URL.Path, "/"+unrecorded+"/") {
+			echo(w, r)
+			return
+		}
+		s.exec(w, r, users[0])
 	case "send":
 		body, err := io.ReadAll(r.Body)
 		if err != nil {

@@ -28,6 +28,7 @@ type user struct {
 	key    *ecdsa.PrivateKey
 	issuer *issuer
 	roots  *x509.CertPool
+	seen   *seen
 }
 
 func (u *user) tls() *tls.Config {
@@ -115,13 +116,19 @@ func (t *tunnel) request(u *user, kind string, number int64, count int) (word st
 	path := fmt.Sprintf("/%s/%d/%d", kind, number, count)
 	line := lineOf(u.name, path)
 	want := strings.Repeat(line, count)
+	if kind == "exec" {
+		if word = t.exec(path, line, count); word == wordWhole {
+			u.seen.add(path, want)
+		}
+		return word, false
+	}
 	head, body := "GET "+path+" HTTP/1.1\r\nHost: k8s.test\r\n", ""
 	switch kind {
 	case "send":
 		head = fmt.Sprintf("POST %s HTTP/1.1\r\nHost: k8s.test\r\nContent-Length: %d\r\n", path, len(want))
 		body, want = want, line
 	case "stream":
-		head += "Connection: Upgrade\r\nUpgrade: SPDY/3.1\r\n"
+		head = "GET " + execPath(unrecorded, path) + " HTTP/1.1\r\nHost: k8s.test\r\nConnection: Upgrade\r\nUpgrade: SPDY/3.1\r\n"
 	}
 	if _, err := io.WriteString(t, head+"\r\n"+body); err != nil {
 		return "cut", false
@@ -162,7 +169,7 @@ func (t *tunnel) stream(text string) string {
 var kinds = []struct {
 	kind  string
 	count int
-}{{"get", 1}, {"get", 1}, {"get", 1}, {"get", 4000}, {"send", 1}, {"send", 4000}, {"watch", 20}, {"stream", 2000}}
+}{{"get", 1}, {"get", 1}, {"get", 1}, {"get", 4000}, {"send", 1}, {"send", 4000}, {"watch", 20}, {"stream", 2000}, {"exec", 20}}
 
 // session makes some requests on a tunnel and tells of each.
 func (u *user) session(ctx context.Context, address string, next func() int64, tell func(word string, took time.Duration)) {

@@ -140,7 +140,8 @@ func (g *gateway) look() reading {
 		connections: of("spliceway_connections_active"), tunnels: of("spliceway_tunnels_active"),
 		waiting: of(`spliceway_upstream_queue_length{cluster="prod",kind="request"}`),
 		active:  of(`spliceway_upstream_connections{cluster="prod",state="active"}`),
-		streams: of(`spliceway_streams_active{cluster="prod",protocol="spdy"}`), panics: of("spliceway_panics_total"), memory: g.memory(),
+		streams: of(`spliceway_streams_active{cluster="prod",protocol="spdy"}`) + of(`spliceway_streams_active{cluster="prod",protocol="websocket"}`),
+		panics:  of("spliceway_panics_total"), memory: g.memory(),
 	}
 }
 

@@ -72,7 +72,7 @@ func (r *relay) copy(to, from *net.TCPConn, left *atomic.Int64) {
 	buf := make([]byte, 16<<10)
 	for {
 		n, err := from.Read(buf)
-		if over := left.Add(-int64(n)); over < 0 {
+		if over := left.Add(-int64(n)); over < 0 && r.cutting.Load() {
 			to.Write(buf[:max(0, int64(n)+over)])
 			r.cuts.Add(1)
 			switch rand.IntN(3) {

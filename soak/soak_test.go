@@ -33,16 +33,21 @@ type bed struct {
 	idle     []*tunnel    // open, and left alone
 	vanished atomic.Int64 // connections that were closed without FIN or RST
 	next     atomic.Int64 // number of the last request
+	seen     seen
 
 	before  reading
 	results map[string]*result // by class
 }
+
+// recordings is where they are.
+const recordings = "recordings"
 
 // result is what came of a class of faults, in all rounds.
 type result struct {
 	count    count
 	requests int64
 	faults   int64
+	recorded int64   // sessions
 	peak     int64   // memory of the gateway at the most, in octets
 	after    reading // when it was over
 }
@@ -67,9 +72,10 @@ tls: {certificateFile: tls.crt, privateKeyFile: tls.key}
 authn: {issuer: %q, audience: %s, jwksURL: %q, refreshInterval: 1s}
 clusters: [{name: prod, address: %s, server: "https://%s", serverName: api.test, certificateAuthorityFile: ca.crt, bearerTokenFile: token}]
 audit: {output: /dev/null}
+recordings: {dir: %s, minFree: 0B, rules: [{name: plain, namespaces: [%s], mode: off}]}
 drain: {timeout: 5s}
 %s
-`, issuerName, audience, b.issuer.server.URL, targetHost, b.back.address(), limits)))
+`, issuerName, audience, b.issuer.server.URL, targetHost, b.back.address(), recordings, unrecorded, limits)))
 	b.front = startRelay(t, b.gateway.address)
 	for _, name := range []string{"ann", "bob", "eve"} {
 		b.users = append(b.users, b.user(name, newKey(t)))
@@ -78,7 +84,7 @@ drain: {timeout: 5s}
 }
 
 func (b *bed) user(name string, key *ecdsa.PrivateKey) *user {
-	return &user{name: name, key: key, issuer: b.issuer, roots: b.ca.Pool()}
+	return &user{name: name, key: key, issuer: b.issuer, roots: b.ca.Pool(), seen: &b.seen}
 }
 
 func (b *bed) write(name, text string) string {
@@ -172,11 +178,11 @@ func TestSoak(t *testing.T) {
 // report is a table with a row for each class.
 func (b *bed) report() string {
 	var text strings.Builder
-	text.WriteString("\n| class | requests | what came of them | faults | p99 of small ones | goroutines | descriptors | memory at most |\n" +
-		"|---|---|---|---|---|---|---|---|\n")
+	text.WriteString("\n| class | requests | what came of them | faults | sessions recorded | p99 of small ones | goroutines | descriptors | memory at most |\n" +
+		"|---|---|---|---|---|---|---|---|---|\n")
 	for _, class := range classes {
 		if r := b.results[class.name]; r != nil {
-			fmt.Fprintf(&text, "| %s | %d | %s | %d | %s | %d → %d | %d → %d | %.1f MiB |\n", class.name, r.requests, &r.count, r.faults,
+			fmt.Fprintf(&text, "| %s | %d | %s | %d | %d | %s | %d → %d | %d → %d | %.1f MiB |\n", class.name, r.requests, &r.count, r.faults, r.recorded,
 				r.count.p99().Round(100*time.Microsecond), b.before.goroutines, r.after.goroutines,
 				b.before.descriptors, r.after.descriptors, mebibytes(r.peak))
 		}
@@ -236,6 +242,7 @@ func (b *bed) class(t *testing.T, class class) {
 	b.gateway.settle(b.before)
 	b.wantService()
 	r.after = b.gateway.settle(b.before)
+	r.recorded += b.wantRecordings()
 	r.requests += b.next.Load() - start
 }
 
