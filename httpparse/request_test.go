@@ -88,6 +88,11 @@ func TestParseRequestVerdict(t *testing.T) {
 		{"options-name-forwarded-for", "GET /", "Connection: x-forwarded-for\r\n", 400},
 		{"options-name-connection", "GET /", "Connection: connection\r\n", 400},
 		{"options-name-subprotocol", "GET /", "Connection: sec-websocket-protocol\r\n", 400},
+		{"options-name-expect", "GET /", "Connection: Expect\r\n", 400},
+		{"options-name-key", "GET /", "Connection: Sec-WebSocket-Key\r\n", 400},
+		{"options-name-version", "GET /", "Connection: Sec-WebSocket-Version\r\n", 400},
+		{"options-name-accept", "GET /", "Connection: Sec-WebSocket-Accept\r\n", 400},
+		{"options-name-stream-protocol", "GET /", "Connection: X-Stream-Protocol-Version\r\n", 400},
 		{"options-name-hop-by-hop", "GET /", "Connection: keep-alive, te, trailer, proxy-authorization\r\n", 0},
 
 		{"expect-twice", "POST /", "Expect: 100-continue\r\nExpect: 100-continue\r\n", 400},
