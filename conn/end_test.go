@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/spliceway/spliceway/audit"
+	"github.com/spliceway/spliceway/httpparse"
 	"github.com/spliceway/spliceway/internal/testnet"
 )
 
@@ -126,6 +127,25 @@ func TestEndBeforeItBegins(t *testing.T) {
 		c := s.connect()
 		c.cancel(ErrTokenExpired)
 		c.wantEnd("token-expired", "")
+	})
+}
+
+// Nothing is sent any more behind the end, also when there was no connection to the
+// API server yet that it could have closed.
+func TestEndBeforeItIsSent(t *testing.T) {
+	conversation(t, func(s *site) {
+		c := s.connect()
+		up := pooled(s, c)
+		s.config.Admit = func(*Caller, []byte, *httpparse.Request, *audit.RequestInfo) (Reservation, *Error) {
+			c.cancel(ErrTokenExpired)
+			time.Sleep(time.Second) // until that has come through
+			return nil, nil
+		}
+		c.says(request("GET /x"))
+		after(time.Second)
+		c.wantEnd("token-expired", "")
+		up.hearsEnd()
+		s.wantReasons("token-expired")
 	})
 }
 
