@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/spliceway/spliceway/audit"
@@ -342,5 +343,25 @@ func TestVanishBehindResponse(t *testing.T) {
 		c.wantEnd("closed", "")
 		s.wantReasons("")
 		s.wantPool(1, 0)
+	})
+}
+
+// The client says that it goes while it is still reading the last of the response,
+// and the connection to the API server is closed at once: it must not be kept as one
+// that is idle.
+func TestVanishBeforeEndOfResponse(t *testing.T) {
+	conversation(t, func(s *site) {
+		c := s.connect()
+		c.says(request("GET /x"))
+		up := s.accepts()
+		body := strings.Repeat("x", 70<<10) // more than the pipe to the client holds, and a bit
+		up.says(response("200 OK", body))
+		after(time.Second)
+		c.CloseWrite()
+		synctest.Wait()
+		c.hears(response("200 OK", body))
+		c.wantEnd("closed", "")
+		s.wantReasons("")
+		s.wantPool(0, 0)
 	})
 }

@@ -92,8 +92,7 @@ func (c *Conn) relayBody() *Error {
 // responseClean reports whether the upstream connection can carry another
 // request, as far as this response goes.
 func (c *Conn) responseClean() bool {
-	return c.resp.Status != 101 && !c.resp.Close && c.down.len() == 0 &&
-		c.resp.Framing.Kind != httpparse.FramingUntilClose
+	return c.resp.Status != 101 && !c.resp.Close && c.down.len() == 0
 }
 
 // Lingering: how long and how much is read of what nobody wants any more, so that
