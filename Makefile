@@ -89,7 +89,7 @@ demo: ## start a real cluster, the gateway, issuer and helper; tour them with ku
 
 .PHONY: test
 test: vet race e2e ## everything that must pass: vet, packages under the race detector, end to end, fuzzing for a moment
-	$(MAKE) fuzz FUZZTIME=2000x
+	@dir=$$(mktemp -d) && trap "rm -rf $$dir" EXIT && $(MAKE) fuzz FUZZTIME=2000x CORPUS=$$dir
 
 .PHONY: unit
 unit: ## package tests, without the race detector
@@ -117,13 +117,14 @@ browser: player build ## play recordings in Chromium and asciinema; BROWSER=chro
 		$(GO) test -v -count 1 -run '^TestRecordingPlayers$$' .
 
 # Go before 1.27 can report the end of FUZZTIME as a failure (go.dev/issue/75804):
-# that one, and no other, is passed over.
+# that one, and no other, is passed over. What is found goes to Go's cache, from
+# which each run first repeats everything, or to CORPUS.
 .PHONY: fuzz
 fuzz: ## look for faults with every fuzz target, FUZZTIME=30s each
 	@mkdir -p bin; for package in $$(git grep -l '^func Fuzz' -- '*_test.go' | xargs -n 1 dirname | sort -u); do \
 		for target in $$($(GO) test -list '^Fuzz' ./$$package | grep '^Fuzz'); do \
 			echo "== $$package $$target"; \
-			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 20x ./$$package 2>&1 | tee bin/fuzz.log; \
+			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 20x ./$$package $(if $(CORPUS),-args -test.fuzzcachedir=$(CORPUS)/$$package) 2>&1 | tee bin/fuzz.log; \
 			if grep -q '^FAIL' bin/fuzz.log; then \
 				grep -q '^ *context deadline exceeded' bin/fuzz.log && ! grep -q 'Failing input\|failure while testing\|panic' bin/fuzz.log || exit 1; \
 			fi; \
