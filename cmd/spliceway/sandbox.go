@@ -9,6 +9,8 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"github.com/spliceway/spliceway/audit"
+	"github.com/spliceway/spliceway/cluster"
 	"github.com/spliceway/spliceway/config"
 	"github.com/spliceway/spliceway/internal/confine"
 )
@@ -27,7 +29,7 @@ type sandbox struct {
 
 // newSandbox refuses a configuration that needs more than the process has.
 func newSandbox(cfg *config.Config, file string) (*sandbox, error) {
-	b := &sandbox{file: file, mode: cfg.Sandbox.Landlock, needs: confine.Of(cfg, file)}
+	b := &sandbox{file: file, mode: cfg.Sandbox.Landlock, needs: confine.Of(filesOf(cfg, file))}
 	text := os.Getenv(confined)
 	if text == "" {
 		return b, nil
@@ -42,6 +44,32 @@ func newSandbox(cfg *config.Config, file string) (*sandbox, error) {
 	}
 	b.needs, b.inherited = inherited, true
 	return b, nil
+}
+
+// filesOf are those that a configuration names, loaded from file.
+func filesOf(cfg *config.Config, file string) confine.Files {
+	f := confine.Files{
+		Read: []string{
+			file, cfg.Authn.JWKSFile, cfg.Authn.JWKSCAFile, cfg.Tracing.CAFile, cfg.Tracing.HeadersFile,
+			cfg.Recordings.SealKeyFile, // it has been made
+		},
+		WriteFolders: []string{cfg.Recordings.Dir},
+		Write:        []string{cfg.Authn.CacheFile},
+		Sockets:      []string{cfg.Admin.Socket},
+	}
+	for _, p := range append(cfg.TLS.Pairs(), cfg.TLS.IssuingCA.KeyPair) {
+		f.Read = append(f.Read, p.CertificateFile, p.PrivateKeyFile)
+	}
+	for _, c := range cfg.Clusters {
+		f.Read = append(f.Read, c.CertificateAuthorityFile, c.BearerTokenFile, c.ClientCertificateFile, c.ClientKeyFile)
+		if c.InCluster {
+			f.ReadFolders = append(f.ReadFolders, cluster.ServiceAccountDir)
+		}
+	}
+	if cfg.Audit.Output != audit.Stdout {
+		f.Write = append(f.Write, cfg.Audit.Output)
+	}
+	return f
 }
 
 // enter confines the process, and tells to what.
@@ -84,7 +112,7 @@ func (b *sandbox) cover(cfg *config.Config) error {
 	if !b.active() {
 		return nil
 	}
-	wanted := confine.Of(cfg, b.file)
+	wanted := confine.Of(filesOf(cfg, b.file))
 	return b.needs.Cover(&wanted)
 }
 
@@ -109,7 +137,7 @@ func describe(cfg *config.Config, file string) string {
 	case version == 0:
 		return "# Once it serves, the gateway keeps all rights to files: this kernel has no Landlock.\n"
 	}
-	n := confine.Of(cfg, file)
+	n := confine.Of(filesOf(cfg, file))
 	return fmt.Sprintf("# Once it serves, the gateway can reach no files but these and those of the system (Landlock %d):\n# read: %s\n# write: %s\n# sockets: %s\n",
 		version, strings.Join(n.Read, " "), strings.Join(n.Write, " "), strings.Join(n.Bind, " "))
 }

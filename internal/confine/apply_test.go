@@ -27,6 +27,9 @@ var attempts = map[string]func(path string) error{
 	"remove": os.Remove,
 	"link":   func(path string) error { return os.Symlink("/", path) },
 	"bind":   bind,
+	"fifo":   func(path string) error { return syscall.Mkfifo(path, 0o600) },
+	"device": func(path string) error { return syscall.Mknod(path, syscall.S_IFCHR|0o600, 0x103) }, // as /dev/null
+	"reach":  reach,
 	"run":    func(path string) error { return exec.Command(path).Run() },
 	"again":  again,
 	"privs":  noNewPrivileges,
@@ -46,6 +49,15 @@ func bind(path string) error {
 		return err
 	}
 	return l.Close()
+}
+
+// reach connects to a Unix socket.
+func reach(path string) error {
+	c, err := net.Dial("unix", path)
+	if err != nil {
+		return err
+	}
+	return c.Close()
 }
 
 // again has a second process, with nothing to confine it but the first one, read.
@@ -68,7 +80,7 @@ func noNewPrivileges(string) error {
 	files, err := filepath.Glob("/proc/self/task/*/status")
 	for _, file := range files {
 		text, err := os.ReadFile(file)
-		if errors.Is(err, os.ErrNotExist) {
+		if errors.Is(err, os.ErrNotExist) || errors.Is(err, syscall.ESRCH) {
 			continue // it has ended
 		}
 		if err != nil || !strings.Contains(string(text), "NoNewPrivs:\t1") {
@@ -156,6 +168,9 @@ func write(t *testing.T, names ...string) {
 func TestApply(t *testing.T) {
 	dir := t.TempDir()
 	in := func(name string) string { return filepath.Join(dir, name) }
+	if err := os.MkdirAll(in("w/empty"), 0o700); err != nil {
+		t.Fatal(err)
+	}
 	write(t, in("r/file"), in("r/below/file"), in("w/file"), in("w/old"), in("w/gone"), in("w/sealed"), in("other/file"), in("b/old"))
 	program, err := exec.LookPath("true")
 	if err != nil {
@@ -167,6 +182,15 @@ func TestApply(t *testing.T) {
 	}
 	if err := os.WriteFile(in("w/program"), copied, 0o700); err != nil {
 		t.Fatal(err)
+	}
+	others, err := net.Listen("unix", fmt.Sprintf("@spliceway-test-%d", os.Getpid()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer others.Close()
+	reached := "denied" // an abstract socket of another process
+	if Version() < 6 {
+		reached = "ok"
 	}
 	n := Needs{Read: []string{in("r"), in("not-there")}, Write: []string{in("w")}, Bind: []string{in("b")}}
 	rows := []struct{ attempt, path, want string }{
@@ -183,6 +207,11 @@ func TestApply(t *testing.T) {
 		{"hard", in("w/sealed"), "ok"},
 		{"mkdir", in("w/folder"), "ok"},
 		{"remove", in("w/gone"), "ok"},
+		{"remove", in("w/empty"), "ok"},
+		{"remove", in("r/file"), "denied"},
+		{"fifo", in("w/fifo"), "denied"},
+		{"device", in("w/device"), "denied"},
+		{"reach", others.Addr().String(), reached},
 		{"link", in("w/link"), "denied"},
 		{"bind", in("w/socket"), "denied"},
 		{"bind", in("b/socket"), "ok"},

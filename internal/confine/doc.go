@@ -1,13 +1,13 @@
-// Package confine takes from a gateway's process, once it has opened what it
+// Package confine takes from a process, once it has opened what it
 // serves, the files that it does not need: by Landlock, which needs no privilege
 // and can't be undone.
 //
 // # Contract
 //
-// [Of] says what a configuration needs, [Needs.Apply] takes away everything else
-// from all threads of the process and from what it starts, and sets
-// no_new_privs. [Needs.Cover] finds out whether another configuration could be
-// used by a process that is confined so: a process can only lose more.
+// [Of] says what is needed for files that are named, [Needs.Apply] takes away
+// everything else from all threads of the process and from what it starts, and
+// sets no_new_privs. [Needs.Cover] finds out whether other files could be used by a
+// process that is confined so: a process can only lose more.
 //
 // A file may be replaced by rename, and Kubernetes swaps the link to a whole
 // folder, so what is allowed is the folder of a file, where it is named and where

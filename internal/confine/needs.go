@@ -5,10 +5,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-
-	"github.com/spliceway/spliceway/audit"
-	"github.com/spliceway/spliceway/cluster"
-	"github.com/spliceway/spliceway/config"
 )
 
 // Needs are the folders that a process must reach after its start, with all that is
@@ -19,48 +15,42 @@ type Needs struct {
 	Bind  []string `json:"bind"`  // Unix sockets, with links to them; and write
 }
 
-// Of returns what the gateway needs with a configuration that was loaded from
-// file, beside what every program does.
-func Of(cfg *config.Config, file string) Needs {
-	var n Needs
-	n.readFile(file)
-	for _, p := range append(cfg.TLS.Pairs(), cfg.TLS.IssuingCA.KeyPair) {
-		n.readFile(p.CertificateFile)
-		n.readFile(p.PrivateKeyFile)
-	}
-	n.readFile(cfg.Authn.JWKSFile)
-	n.readFile(cfg.Authn.JWKSCAFile)
-	n.readFile(cfg.Tracing.CAFile)
-	n.readFile(cfg.Tracing.HeadersFile)
-	for _, c := range cfg.Clusters {
-		n.readFile(c.CertificateAuthorityFile)
-		n.readFile(c.BearerTokenFile)
-		n.readFile(c.ClientCertificateFile)
-		n.readFile(c.ClientKeyFile)
-		if c.InCluster {
-			n.Read = append(n.Read, resolve(cluster.ServiceAccountDir))
+// Files are what a process names, in any form. Empty names are none.
+type Files struct {
+	Read         []string // files that are read, also when they have been replaced
+	ReadFolders  []string // with all that is below
+	Write        []string // files
+	WriteFolders []string // with all that is below
+	Sockets      []string // of Unix, that are listened on
+}
+
+// Of returns what a process needs for files, beside what every program does.
+func Of(files Files) Needs {
+	n := Needs{Read: resolveAll(files.ReadFolders), Write: resolveAll(files.WriteFolders)}
+	for _, add := range []struct {
+		paths *[]string
+		files []string
+	}{{&n.Read, files.Read}, {&n.Write, files.Write}, {&n.Bind, files.Sockets}} {
+		for _, name := range add.files {
+			*add.paths = addFolders(*add.paths, name)
 		}
-	}
-	n.readFile(cfg.Recordings.SealKeyFile) // it has been made
-	if cfg.Recordings.Dir != "" {
-		n.Write = append(n.Write, resolve(cfg.Recordings.Dir))
-	}
-	n.writeFile(cfg.Authn.CacheFile)
-	if cfg.Audit.Output != audit.Stdout {
-		n.writeFile(cfg.Audit.Output)
-	}
-	n.Bind = addFolders(n.Bind, cfg.Admin.Socket)
-	for _, paths := range []*[]string{&n.Read, &n.Write, &n.Bind} {
-		slices.Sort(*paths)
-		*paths = slices.Compact(*paths)
+		slices.Sort(*add.paths)
+		*add.paths = slices.Compact(*add.paths)
 	}
 	return n
 }
 
-// readFile adds the folders that a file is in, or will be when it is replaced.
-func (n *Needs) readFile(name string)  { n.Read = addFolders(n.Read, name) }
-func (n *Needs) writeFile(name string) { n.Write = addFolders(n.Write, name) }
+// resolveAll is resolve for folders.
+func resolveAll(folders []string) (paths []string) {
+	for _, name := range folders {
+		if name != "" {
+			paths = append(paths, resolve(name))
+		}
+	}
+	return paths
+}
 
+// addFolders adds the folders that a file is in, or will be when it is replaced.
 func addFolders(paths []string, name string) []string {
 	if name == "" {
 		return paths
