@@ -3,7 +3,6 @@
 package main
 
 import (
-	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -133,16 +132,7 @@ func TestServeOutlivesSuccessor(t *testing.T) {
 			m := newManager(t)
 			file, _ := goodConfig(t)
 			p := startProcess(t, "serve", "--config", file)
-			address := p.until("serving")["listen"].([]any)[0].(string)
-			c, err := net.Dial("tcp", address)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer c.Close()
-			if _, err := io.WriteString(c, "\x16\x03\x01"); err != nil { // a ClientHello begins
-				t.Fatal(err)
-			}
-			awaitAccept(t, address)
+			c := p.untilBusy()
 			p.signal(syscall.SIGUSR2)
 			successor, err := strconv.Atoi(m.told("MAINPID"))
 			if err != nil {

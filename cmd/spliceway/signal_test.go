@@ -99,16 +99,7 @@ func TestServeTerminates(t *testing.T) {
 func TestServeTerminatesTwice(t *testing.T) {
 	file, _ := goodConfig(t)
 	p := startProcess(t, "serve", "--config", file)
-	address := p.until("serving")["listen"].([]any)[0].(string)
-	c, err := net.Dial("tcp", address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	if _, err := io.WriteString(c, "\x16\x03\x01"); err != nil { // a ClientHello begins
-		t.Fatal(err)
-	}
-	awaitAccept(t, address)
+	p.untilBusy()
 	p.signal(syscall.SIGTERM)
 	if n := p.until("draining")["connections"]; n == 0.0 {
 		t.Errorf("%v connections are drained, want some", n)
@@ -117,6 +108,23 @@ func TestServeTerminatesTwice(t *testing.T) {
 	if status := p.end().Sys().(syscall.WaitStatus); !status.Signaled() || status.Signal() != syscall.SIGTERM {
 		t.Errorf("a second SIGTERM ends it with %v, want it to end at once", status)
 	}
+}
+
+// untilBusy reads the log until the process serves, and gives it a connection, which
+// lasts until it is closed or the test ends.
+func (p *process) untilBusy() net.Conn {
+	p.t.Helper()
+	address := p.until("serving")["listen"].([]any)[0].(string)
+	c, err := net.Dial("tcp", address)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	p.t.Cleanup(func() { c.Close() })
+	if _, err := io.WriteString(c, "\x16\x03\x01"); err != nil { // a ClientHello begins
+		p.t.Fatal(err)
+	}
+	awaitAccept(p.t, address)
+	return c
 }
 
 // awaitAccept returns when connections that were made before are accepted: those
