@@ -65,7 +65,7 @@ type encoder struct {
 	buf     []byte
 	room    *[]byte // what buf is in, of rooms; nil if of its own
 	format  Format
-	newline escape // of LF
+	escapes *alphabet
 
 	last      int64 // microseconds at which the last event in buf begins
 	committed int64 // last, as of what was taken from buf
@@ -82,9 +82,9 @@ type encoder struct {
 }
 
 func newEncoder(format Format, tty bool) encoder {
-	e := encoder{format: format, newline: newEscape(`\n`)}
+	e := encoder{format: format, escapes: &escapes}
 	if !tty {
-		e.newline = newEscape(`\r\n`)
+		e.escapes = &addedCR
 	}
 	return e
 }
@@ -140,7 +140,7 @@ func (e *encoder) output(at time.Duration, s stream, p []byte) {
 		e.closeEvent()
 	}
 	e.openOutput(at, s)
-	e.buf = c.appendTo(e.buf, p, e.newline)
+	e.buf = c.appendTo(e.buf, p, e.escapes)
 	e.noted[s] = carry{}
 }
 
@@ -196,7 +196,7 @@ func (e *encoder) event(at time.Duration, code byte, text string) {
 	e.closeEvent()
 	e.begin(at, code)
 	var used int
-	e.buf, used = appendText(e.buf, []byte(text), escapes['\n'])
+	e.buf, used = appendText(e.buf, []byte(text), &escapes)
 	e.buf = appendRaw(e.buf, []byte(text[used:]))
 	e.end()
 }

@@ -18,15 +18,14 @@ const (
 	rawLast  = rawBase + 0xff
 )
 
-// appendText appends p to the inside of a JSON string. An LF is written as
-// newline. It returns how much of p was used; what is left is the beginning of
-// a character, at most three octets.
-func appendText(dst, p []byte, newline escape) ([]byte, int) {
+// appendText appends p to the inside of a JSON string. It returns how much of p was
+// used; what is left is the beginning of a character, at most three octets.
+func appendText(dst, p []byte, a *alphabet) ([]byte, int) {
 	const piece = 1 << 10 // bounds the room for escapes that may not come
 	for used := 0; ; {
 		part := p[used:min(len(p), used+piece)]
 		dst = slices.Grow(dst, len(part)*longestEscape+word)
-		written, n := putText(dst[len(dst):cap(dst)], part, newline)
+		written, n := putText(dst[len(dst):cap(dst)], part, a)
 		dst = dst[:len(dst)+written]
 		if used += n; n == 0 || used == len(p) {
 			return dst, used
@@ -40,10 +39,10 @@ const word = 8
 
 // putText writes p to the beginning of to, which has room for the worst and a
 // word. It returns how much it wrote of how much of p.
-func putText(to, p []byte, newline escape) (n, i int) {
+func putText(to, p []byte, a *alphabet) (n, i int) {
 	for i+word <= len(p) {
-		w := binary.LittleEndian.Uint64(p[i:])
-		binary.LittleEndian.PutUint64(to[n:], w)
+		w := binary.LittleEndian.Uint64(p[i : i+word])
+		binary.LittleEndian.PutUint64(to[n:n+word], w)
 		hits := notPlain(w)
 		if hits == 0 {
 			n, i = n+word, i+word
@@ -52,18 +51,18 @@ func putText(to, p []byte, newline escape) (n, i int) {
 		plain := bits.TrailingZeros64(hits) / 8
 		n, i = n+plain, i+plain
 		if p[i] >= utf8.RuneSelf {
-			written, used := putMixed(to[n:], p[i:], newline)
+			written, used := putMixed(to[n:], p[i:], a)
 			if n, i = n+written, i+used; used == 0 {
 				return n, i
 			}
 			continue
 		}
 		for escaped := true; escaped; escaped = i < len(p) && p[i] < ' ' {
-			n += escapes.of(p[i], newline).put(to[n:])
+			n += a[p[i]].put(to[n : n+word])
 			i++
 		}
 	}
-	written, used := putMixed(to[n:], p[i:], newline)
+	written, used := putMixed(to[n:], p[i:], a)
 	return n + written, i + used
 }
 
@@ -73,13 +72,13 @@ func putText(to, p []byte, newline escape) (n, i int) {
 // In what is no text at all, every second octet is an escape. To tell them apart
 // would make a processor guess wrong most of the time, so all go the same way, but
 // for those that begin a character.
-func putMixed(to, p []byte, newline escape) (n, i int) {
+func putMixed(to, p []byte, a *alphabet) (n, i int) {
 	const many = 128
-	for i+3 < len(p) && i < many {
+	for end := min(len(p)-3, many); i < end; {
 		w := binary.LittleEndian.Uint32(p[i : i+4])
 		switch {
 		case w&0xc0c0 != 0x80c0:
-			n += escapes.of(byte(w), newline).put(to[n:])
+			n += a[byte(w)].put(to[n : n+word])
 			i++
 		case w&0xe0 == 0xc0 && w&0x1e != 0:
 			// RFC 3629, Section 4: UTF8-2, which is most of the letters that
@@ -96,7 +95,7 @@ func putMixed(to, p []byte, newline escape) (n, i int) {
 	}
 	for i < len(p) && utf8.FullRune(p[i:]) {
 		if p[i] < utf8.RuneSelf {
-			n += escapes.of(p[i], newline).put(to[n:])
+			n += a[p[i]].put(to[n : n+word])
 			i++
 			continue
 		}
@@ -114,7 +113,7 @@ func putCharacter(to, p []byte) (n, size int) {
 		return copy(to, p[:size]), size
 	}
 	for _, c := range p[:size] {
-		n += escapes[c].put(to[n:])
+		n += escapes[c].put(to[n : n+word])
 	}
 	return n, size
 }
@@ -144,9 +143,9 @@ func notPlain(w uint64) (hits uint64) {
 		ones = 0x0101010101010101
 		high = 0x8080808080808080
 	)
-	quote, solidus := w^ones*'"', w^ones*'\\'
-	// A borrow spoils only the octets above the lowest hit.
-	return (w | (w-ones*' ')&^w | (quote-ones)&^quote | (solidus-ones)&^solidus) & high
+	// Of ASCII, a difference has the highest bit if it is below zero. A borrow spoils
+	// only the octets above the lowest hit.
+	return (w | (w - ones*' ') | (w ^ ones*'"' - ones) | (w ^ ones*'\\' - ones)) & high
 }
 
 // An escape is how an octet is written: little end first, and in the highest octet
@@ -177,16 +176,13 @@ func (e escape) appendTo(dst []byte) []byte {
 // several octets.
 type alphabet [256]escape
 
-// of returns how c is written where an LF is written as newline.
-func (a *alphabet) of(c byte, newline escape) escape {
-	e := a[c]
-	if c == '\n' {
-		e = newline
-	}
-	return e
-}
+// Of sessions with a terminal, which puts a CR before every LF itself, and of others.
+var (
+	escapes = newAlphabet(`\n`)
+	addedCR = newAlphabet(`\r\n`)
+)
 
-var escapes = func() (a alphabet) {
+func newAlphabet(newline string) (a alphabet) {
 	for c := range rune(utf8.RuneSelf) {
 		if a[c] = newEscape(string(c)); c < ' ' {
 			a[c] = newEscape(fmt.Sprintf(`\u%04x`, c))
@@ -196,12 +192,12 @@ var escapes = func() (a alphabet) {
 		a[c] = newEscape(string(rawBase + c))
 	}
 	for c, text := range map[byte]string{
-		'"': `\"`, '\\': `\\`, '\b': `\b`, '\f': `\f`, '\n': `\n`, '\r': `\r`, '\t': `\t`,
+		'"': `\"`, '\\': `\\`, '\b': `\b`, '\f': `\f`, '\n': newline, '\r': `\r`, '\t': `\t`,
 	} {
 		a[c] = newEscape(text)
 	}
 	return a
-}()
+}
 
 // appendRaw appends octets of 0x80 and more so that they can be recovered.
 func appendRaw(dst, p []byte) []byte {

@@ -316,7 +316,7 @@ func TestTextOfAnyLength(t *testing.T) {
 				continue
 			}
 			for _, whole := range [][]byte{p[:n], p[n:min(2*n, len(p))]} {
-				got, used := appendText(nil, whole, newEscape(`\r\n`))
+				got, used := appendText(nil, whole, &addedCR)
 				if left := len(whole) - used; left >= utf8.UTFMax || left > 0 && utf8.FullRune(whole[used:]) {
 					t.Fatalf("%d octets of %q are left", left, whole)
 				}

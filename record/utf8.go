@@ -25,11 +25,11 @@ func (c *carry) add(p []byte) bool {
 
 // appendTo appends the text of what was carried and of p, and carries what is
 // left of them.
-func (c *carry) appendTo(dst, p []byte, newline escape) []byte {
+func (c *carry) appendTo(dst, p []byte, a *alphabet) []byte {
 	if c.n > 0 {
-		dst, p = c.complete(dst, p, newline)
+		dst, p = c.complete(dst, p, a)
 	}
-	dst, n := appendText(dst, p, newline)
+	dst, n := appendText(dst, p, a)
 	if n < len(p) {
 		c.set(p[n:])
 	}
@@ -44,7 +44,7 @@ func (c *carry) set(p []byte) {
 
 // complete appends what was carried together with as much of p as belongs to
 // it, and returns the rest of p.
-func (c *carry) complete(dst, p []byte, newline escape) ([]byte, []byte) {
+func (c *carry) complete(dst, p []byte, a *alphabet) ([]byte, []byte) {
 	var joined [2 * utf8.UTFMax]byte
 	carried := copy(joined[:], c.octets[:c.n])
 	n := carried + copy(joined[carried:carried+utf8.UTFMax-1], p)
@@ -60,7 +60,7 @@ func (c *carry) complete(dst, p []byte, newline escape) ([]byte, []byte) {
 			dst = appendRaw(dst, joined[used:used+1])
 			used++
 		} else {
-			dst, _ = appendText(dst, joined[used:used+size], newline)
+			dst, _ = appendText(dst, joined[used:used+size], a)
 			used += size
 		}
 	}
