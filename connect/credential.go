@@ -13,8 +13,8 @@ import (
 
 // Environment variables that a password or a bearer secret is taken from.
 const (
-	EnvPassword = "SPLICEWAY_PASSWORD"
-	EnvSecret   = "SPLICEWAY_SECRET"
+	envPassword = "SPLICEWAY_PASSWORD"
+	envSecret   = "SPLICEWAY_SECRET"
 )
 
 // maxCredential bounds what is read from a file, in octets.
@@ -54,25 +54,25 @@ func newCredentialSource(options Credentials) (*credentialSource, error) {
 		return c, nil
 	}
 	if options.User == "" {
-		return nil, fmt.Errorf("connect: there is neither a user name nor a bearer secret (a file, or %s)", EnvSecret)
+		return nil, fmt.Errorf("connect: there is neither a user name nor a bearer secret (a file, or %s)", envSecret)
 	}
 	if strings.Contains(options.User, ":") {
 		return nil, fmt.Errorf("connect: user name %q has a colon", options.User)
 	}
-	if options.PasswordFile == "" && options.Getenv(EnvPassword) == "" && options.Prompt == nil {
-		return nil, fmt.Errorf("connect: there is no password for %q (a file, or %s)", options.User, EnvPassword)
+	if options.PasswordFile == "" && options.Getenv(envPassword) == "" && options.Prompt == nil {
+		return nil, fmt.Errorf("connect: there is no password for %q (a file, or %s)", options.User, envPassword)
 	}
 	return c, nil
 }
 
 func (c *credentialSource) isBearer() bool {
-	return c.options.SecretFile != "" || c.options.Getenv(EnvSecret) != ""
+	return c.options.SecretFile != "" || c.options.Getenv(envSecret) != ""
 }
 
 // authorize adds the Authorization field to a request to the issuer. Its error is part of a sentence.
 func (c *credentialSource) authorize(r *http.Request) error {
 	if c.isBearer() {
-		secret, err := c.fromFile(c.options.SecretFile, EnvSecret)
+		secret, err := c.fromFile(c.options.SecretFile, envSecret)
 		if err != nil {
 			return fmt.Errorf("reading the bearer secret: %w", err)
 		}
@@ -88,8 +88,8 @@ func (c *credentialSource) authorize(r *http.Request) error {
 }
 
 func (c *credentialSource) password(ctx context.Context) (string, error) {
-	if c.options.PasswordFile != "" || c.options.Getenv(EnvPassword) != "" {
-		return c.fromFile(c.options.PasswordFile, EnvPassword)
+	if c.options.PasswordFile != "" || c.options.Getenv(envPassword) != "" {
+		return c.fromFile(c.options.PasswordFile, envPassword)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -75,7 +75,7 @@ func TestAgainstOurIssuer(t *testing.T) {
 		f.gateway = startGateway(t, keys)
 		f.options.Gateway, f.options.GatewayCAFile = f.gateway.address, f.gateway.caFile
 		f.options.Issuer = IssuerOptions{URL: url, CAFile: caFile, Credentials: Credentials{
-			Getenv: func(name string) string { return map[string]string{EnvSecret: secret}[name] },
+			Getenv: func(name string) string { return map[string]string{envSecret: secret}[name] },
 		}}
 	})
 	for _, host := range []string{"prod.int", "10.0.0.1", "edge.example.com", "a.pods.example.com"} {

@@ -201,7 +201,7 @@ func (m *merge) entry(name, host string, resource *issuer.ResourceInfo) error {
 	cluster.Server = serverURL(host, resource.Port)
 	cluster.CertificateAuthority, cluster.CertificateAuthorityData = "", m.options.CA
 	cluster.InsecureSkipTLSVerify, cluster.TLSServerName = false, ""
-	cluster.ProxyURL = ProxyURL(m.options.ProxyAddress, m.options.ProxySecret)
+	cluster.ProxyURL = proxyURL(m.options.ProxyAddress, m.options.ProxySecret)
 	setExtension(&cluster.Extensions, extension)
 
 	// A new one: whatever credential somebody has put into it, the gateway would throw away.

@@ -32,7 +32,7 @@ type Options struct {
 	GatewayCAFile string
 	// GatewayServerName is the name that the gateway's certificate must have; default: the host of Gateway.
 	GatewayServerName string
-	// ProxySecretFile is where the secret for clients of the proxy is kept; default: DefaultProxySecretFile.
+	// ProxySecretFile is where the secret for clients of the proxy is kept; default: $XDG_STATE_HOME/spliceway/proxy-secret, or the same under ~/.local/state.
 	ProxySecretFile string
 	// Issuer says where tokens come from.
 	Issuer IssuerOptions

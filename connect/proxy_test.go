@@ -27,7 +27,7 @@ func (f *fixture) client() *http.Client {
 
 func (f *fixture) clientWith(secret string) *http.Client {
 	f.t.Helper()
-	proxy, err := url.Parse(ProxyURL(f.address, secret))
+	proxy, err := url.Parse(proxyURL(f.address, secret))
 	if err != nil {
 		f.t.Fatal(err)
 	}

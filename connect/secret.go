@@ -29,8 +29,8 @@ const (
 	maxProxySecret = 512
 )
 
-// DefaultProxySecretFile is $XDG_STATE_HOME/spliceway/proxy-secret, or the same under ~/.local/state.
-func DefaultProxySecretFile() (string, error) {
+// defaultProxySecretFile is $XDG_STATE_HOME/spliceway/proxy-secret, or the same under ~/.local/state.
+func defaultProxySecretFile() (string, error) {
 	// The XDG base directory specification: a relative path is invalid and to be ignored.
 	if state := os.Getenv("XDG_STATE_HOME"); filepath.IsAbs(state) {
 		return filepath.Join(state, "spliceway", "proxy-secret"), nil
@@ -43,11 +43,11 @@ func DefaultProxySecretFile() (string, error) {
 }
 
 // LoadProxySecret returns the secret in file, which it makes when it is not there; an empty name means
-// DefaultProxySecretFile. A file whose mode lets others read it is refused.
+// defaultProxySecretFile. A file whose mode lets others read it is refused.
 func LoadProxySecret(file string) (string, error) {
 	if file == "" {
 		var err error
-		if file, err = DefaultProxySecretFile(); err != nil {
+		if file, err = defaultProxySecretFile(); err != nil {
 			return "", err
 		}
 	}
@@ -114,8 +114,8 @@ func makeProxySecret(file string) error {
 	return nil
 }
 
-// ProxyURL is the proxy-url of a kubeconfig for a proxy that listens on address.
-func ProxyURL(address, secret string) string {
+// proxyURL is the proxy-url of a kubeconfig for a proxy that listens on address.
+func proxyURL(address, secret string) string {
 	u := url.URL{Scheme: "http", User: url.UserPassword(proxyUser, secret), Host: address}
 	return u.String()
 }

@@ -47,7 +47,7 @@ func TestProxySecretDefaultPlace(t *testing.T) {
 		"":         "/home/alice/.local/state/spliceway/proxy-secret",
 	} {
 		t.Setenv("XDG_STATE_HOME", state)
-		if got, err := DefaultProxySecretFile(); got != want || err != nil {
+		if got, err := defaultProxySecretFile(); got != want || err != nil {
 			t.Errorf("with XDG_STATE_HOME=%q: %q, %v, want %q", state, got, err, want)
 		}
 	}
@@ -78,12 +78,12 @@ func TestUnfitProxySecrets(t *testing.T) {
 }
 
 func TestProxyURLReadsBack(t *testing.T) {
-	u, err := url.Parse(ProxyURL("[::1]:8445", "se-cret_1"))
+	u, err := url.Parse(proxyURL("[::1]:8445", "se-cret_1"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if password, _ := u.User.Password(); u.Scheme != "http" || u.Host != "[::1]:8445" || u.User.Username() != "spliceway" || password != "se-cret_1" {
-		t.Errorf("ProxyURL reads back as %+v", u)
+		t.Errorf("proxyURL reads back as %+v", u)
 	}
 }
 
@@ -114,11 +114,11 @@ func TestCredentials(t *testing.T) {
 		err     string
 	}{
 		{"secret-file", Credentials{SecretFile: file("secret", "s3cret\n")}, "Bearer s3cret", ""},
-		{"secret-env", Credentials{Getenv: env(EnvSecret, "s3cret")}, "Bearer s3cret", ""},
-		{"secret-before-password", Credentials{User: "a", PasswordFile: file("p", "pass"), Getenv: env(EnvSecret, "x")}, "Bearer x", ""},
+		{"secret-env", Credentials{Getenv: env(envSecret, "s3cret")}, "Bearer s3cret", ""},
+		{"secret-before-password", Credentials{User: "a", PasswordFile: file("p", "pass"), Getenv: env(envSecret, "x")}, "Bearer x", ""},
 		{"password-file", Credentials{User: "a", PasswordFile: file("pw", "pass\r\n")}, basic, ""},
-		{"password-file-before-env", Credentials{User: "a", PasswordFile: file("pw", "pass"), Getenv: env(EnvPassword, "x")}, basic, ""},
-		{"password-env", Credentials{User: "a", Getenv: env(EnvPassword, "pass"), Prompt: ask("no", nil)}, basic, ""},
+		{"password-file-before-env", Credentials{User: "a", PasswordFile: file("pw", "pass"), Getenv: env(envPassword, "x")}, basic, ""},
+		{"password-env", Credentials{User: "a", Getenv: env(envPassword, "pass"), Prompt: ask("no", nil)}, basic, ""},
 		{"prompt", Credentials{User: "a", Prompt: ask("pass", nil)}, basic, ""},
 		{"prompt-fails", Credentials{User: "a", Prompt: ask("", errors.New("no terminal"))}, "", "no terminal"},
 		{"prompt-empty", Credentials{User: "a", Prompt: ask("", nil)}, "", "nothing was entered"},

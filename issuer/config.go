@@ -104,8 +104,8 @@ type Resource struct {
 	Type string `yaml:"type"`
 }
 
-// LoadConfig reads a file, fills in the defaults and checks it. An error of syntax has the line and the column.
-func LoadConfig(path string) (*Config, error) {
+// loadConfig reads a file, fills in the defaults and checks it. An error of syntax has the line and the column.
+func loadConfig(path string) (*Config, error) {
 	data, err := readBounded(path)
 	if err != nil {
 		return nil, fmt.Errorf("issuer: reading the configuration: %w", err)

@@ -40,7 +40,7 @@ func (s *subject) label() string {
 
 // loadDirectory reads the configuration and every file it names.
 func loadDirectory(path string) (*directory, error) {
-	cfg, err := LoadConfig(path)
+	cfg, err := loadConfig(path)
 	if err != nil {
 		return nil, err
 	}

@@ -48,11 +48,11 @@ func TestExampleFileDefaults(t *testing.T) {
 	}
 	bare := t.TempDir() + "/bare.yaml"
 	replaceFile(t, bare, commented.ReplaceAllString(string(data), "$1$2"))
-	got, err := LoadConfig(bare)
+	got, err := loadConfig(bare)
 	if err != nil {
 		t.Fatalf("without comment signs: %v", err)
 	}
-	want, err := LoadConfig(exampleFile)
+	want, err := loadConfig(exampleFile)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -49,10 +49,3 @@ func (c *Counts[K]) Highest() int {
 	}
 	return highest
 }
-
-// Len returns how many keys have anything.
-func (c *Counts[K]) Len() int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return len(c.held)
-}

@@ -28,8 +28,8 @@ func TestCountsBorder(t *testing.T) {
 	c.Give("a")
 	c.Give("a")
 	c.Give("b")
-	if c.Len() != 0 || c.Highest() != 0 {
-		t.Errorf("%d keys are left, want none", c.Len())
+	if len(c.held) != 0 || c.Highest() != 0 {
+		t.Errorf("%d keys are left, want none", len(c.held))
 	}
 }
 

@@ -52,7 +52,7 @@ func TestRecorderVersion2(t *testing.T) {
 	if got := readFile(t, r.path()); got != want {
 		t.Errorf("the .cast is\n%s\nwant\n%s", got, want)
 	}
-	if m := r.Metadata(); m.Exit == nil || *m.Exit != 3 || m.Duration != 2.5 {
+	if m, err := ReadMetadata(r.path()); err != nil || m.Exit == nil || *m.Exit != 3 || m.Duration != 2.5 {
 		t.Errorf("metadata: exit %v, duration %v, want 3, 2.5", m.Exit, m.Duration)
 	}
 }

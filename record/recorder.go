@@ -221,15 +221,6 @@ func (r *Recorder) Err() error {
 	return r.err
 }
 
-// Metadata returns what would be written about the recording now.
-func (r *Recorder) Metadata() Metadata {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	m := r.meta
-	m.Size, m.Duration = r.offset, r.duration()
-	return m
-}
-
 // Output records what the session wrote to its terminal or to stdout.
 func (r *Recorder) Output(at time.Duration, p []byte) error {
 	r.mu.Lock()

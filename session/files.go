@@ -71,17 +71,3 @@ func (f *Files) Event(e *Event) error {
 	}
 	return nil
 }
-
-// Tee returns a Sink that gives each event to all the sinks in turn, up to the first that does not take it.
-func Tee(sinks ...Sink) Sink { return tee(sinks) }
-
-type tee []Sink
-
-func (t tee) Event(e *Event) error {
-	for _, sink := range t {
-		if err := sink.Event(e); err != nil {
-			return err
-		}
-	}
-	return nil
-}

@@ -49,9 +49,6 @@ type Info struct {
 // Recorded reports whether the content of such a session has to be recorded, so that one that can't be must not be.
 func (i *Info) Recorded() bool { return i.Kind == KindExec || i.Kind == KindAttach }
 
-// Decoded reports whether the session is decoded at all.
-func (i *Info) Decoded() bool { return i.Kind != KindApplication }
-
 // form is a way to put a session on the wire.
 type form struct {
 	framing  framing

@@ -114,9 +114,6 @@ func TestRecognise(t *testing.T) {
 					t.Errorf("Expect = %+v, want %+v", expected, want)
 				}
 			}
-			if decoded := want.Kind != KindApplication; got.Decoded() != decoded {
-				t.Errorf("Decoded() = %v, want %v", got.Decoded(), decoded)
-			}
 		})
 	}
 }

@@ -361,7 +361,7 @@ func TestCapturedCopies(t *testing.T) {
 			got = append(got, fmt.Sprintf("%s %s %d %v %v", f.Direction(), f.Name, f.Size, f.Hashed, f.Cut))
 		})
 		sink := new(collector)
-		s, err := New(info, Config{Sink: Tee(sink, files)})
+		s, err := New(info, Config{Sink: tee{sink, files}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -406,4 +406,16 @@ func TestTarNoise(t *testing.T) {
 			}
 		}
 	}
+}
+
+// tee gives each event to all the sinks in turn, up to the first that does not take it.
+type tee []Sink
+
+func (t tee) Event(e *Event) error {
+	for _, sink := range t {
+		if err := sink.Event(e); err != nil {
+			return err
+		}
+	}
+	return nil
 }

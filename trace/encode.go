@@ -53,13 +53,8 @@ func messages(attributes []Attribute) []*common.KeyValue {
 }
 
 func (a *Attribute) message() *common.KeyValue {
-	v := &common.AnyValue{}
-	switch a.is {
-	case isNumber:
-		v.Value = &common.AnyValue_IntValue{IntValue: a.number}
-	case isTruth:
-		v.Value = &common.AnyValue_BoolValue{BoolValue: a.number != 0}
-	default:
+	v := &common.AnyValue{Value: &common.AnyValue_IntValue{IntValue: a.number}}
+	if a.isText {
 		v.Value = &common.AnyValue_StringValue{StringValue: a.text}
 	}
 	return &common.KeyValue{Key: a.key, Value: v}

@@ -24,39 +24,21 @@ type Span struct {
 	Failed     bool // in a way that is not the client's fault
 }
 
-// Attribute is something that is said of a span or a process: a text, a whole number
-// or a truth value.
+// Attribute is something that is said of a span or a process: a text or a whole number.
 type Attribute struct {
 	key    string
 	text   string
 	number int64
-	is     valueType
+	isText bool
 }
-
-type valueType uint8
-
-const (
-	isText valueType = iota
-	isNumber
-	isTruth
-)
 
 // String is an attribute with a text, which is cut to a length that is exported.
 func String[T string | []byte](key string, value T) Attribute {
-	return Attribute{key: key, text: exported(value)}
+	return Attribute{key: key, text: exported(value), isText: true}
 }
 
 // Int is an attribute with a number.
-func Int(key string, value int64) Attribute { return Attribute{key: key, number: value, is: isNumber} }
-
-// Bool is an attribute with a truth value.
-func Bool(key string, value bool) Attribute {
-	a := Attribute{key: key, is: isTruth}
-	if value {
-		a.number = 1
-	}
-	return a
-}
+func Int(key string, value int64) Attribute { return Attribute{key: key, number: value} }
 
 // maxText is how much of a text is exported, in octets.
 const maxText = 1024

@@ -45,7 +45,7 @@ func (l *Listener) DialFrom(addr string) *PipeConn {
 	if err != nil {
 		panic("testnet: " + err.Error())
 	}
-	client, server := PipeFrom(from, l.Addr())
+	client, server := pipeFrom(from, l.Addr())
 	l.add(client, server)
 	return client
 }

@@ -35,11 +35,11 @@ func Pipe() (a, b *PipeConn) {
 		IP:   net.IPv4(192, 0, 2, 1),
 		Port: 1024 + int(pipePorts.Add(1)%60000),
 	}
-	return PipeFrom(client, &net.TCPAddr{IP: net.IPv4(192, 0, 2, 2), Port: 443})
+	return pipeFrom(client, &net.TCPAddr{IP: net.IPv4(192, 0, 2, 2), Port: 443})
 }
 
-// PipeFrom is [Pipe] with the addresses of the two ends.
-func PipeFrom(client, server net.Addr) (a, b *PipeConn) {
+// pipeFrom is [Pipe] with the addresses of the two ends.
+func pipeFrom(client, server net.Addr) (a, b *PipeConn) {
 	up, down := newDirection(), newDirection()
 	a = &PipeConn{in: down, out: up, local: client, remote: server}
 	b = &PipeConn{in: up, out: down, local: server, remote: client}
