@@ -231,6 +231,35 @@ func TestBodyEarlyRefusalWhileWriting(t *testing.T) {
 	})
 }
 
+// The API server is gone while the last octets of a body are written to it. All of the
+// body has come, so that the connection goes on: behind the body, and with nothing of it,
+// which could well look like a request.
+func TestBodyLostAtItsEnd(t *testing.T) {
+	for name, test := range map[string]struct{ said, want string }{
+		"without-answer": {"", refusal("502 Bad Gateway", "InternalError", "the API server closed the connection before it had answered")},
+		"answered":       {response("200 OK", "early"), response("200 OK", "early")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			conversation(t, func(s *site) {
+				c := s.connect()
+				c.says(request("POST /x", "Content-Length: 90000"))
+				up := s.accepts()
+				smuggled := strings.Repeat(request("DELETE /y"), 30000/len(request("DELETE /y"))+1)[:30000]
+				c.says(smuggled, smuggled, smuggled) // more than fits between the gateway and the API server
+				after(time.Second)
+				up.says(test.said)
+				up.Close()
+				c.hears(test.want)
+				c.says(request("GET /z"))
+				next := s.accepts()
+				next.hears(forwarded(2, "GET /z"))
+				next.says(noContent)
+				c.hears(noContent)
+			})
+		})
+	}
+}
+
 func TestBodyExpectContinue(t *testing.T) {
 	const goOn = "HTTP/1.1 100 Continue\r\n\r\n"
 	head := request("PUT /x", "Content-Length: 5", "Expect: 100-continue")

@@ -173,14 +173,16 @@ func (l *uplink) copyBody(u *upstreamConn) error {
 func (l *uplink) passBody(u *upstreamConn) error {
 	x := &l.c.x
 	for l.buf.len() > 0 && !x.up.done {
-		n, keep, err := x.up.next(l.buf.bytes())
+		octets := l.buf.bytes()
+		n, keep, err := x.up.next(octets)
 		if err != nil {
 			l.lose(malformed(err))
 			return err
 		}
+		l.buf.skip(n) // also if they can't be sent: the next request is behind them
 		if keep {
 			u.writes.extend(l.c.bodyWait())
-			sent, err := u.Write(l.buf.bytes()[:n])
+			sent, err := u.Write(octets[:n])
 			x.bytes.up += int64(sent)
 			if err != nil {
 				if stalled := stalled(err); stalled != nil {
@@ -189,7 +191,6 @@ func (l *uplink) passBody(u *upstreamConn) error {
 				return err
 			}
 		}
-		l.buf.skip(n)
 	}
 	l.buf.compact()
 	return nil

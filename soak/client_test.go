@@ -144,8 +144,10 @@ func (t *tunnel) request(u *user, kind string, number int64, count int) (word st
 	switch {
 	case err != nil:
 		return "cut", false
-	case response.StatusCode >= http.StatusBadRequest:
+	case response.StatusCode >= http.StatusBadGateway:
 		return fmt.Sprint("status ", response.StatusCode), !response.Close
+	case response.StatusCode >= http.StatusBadRequest: // nothing is wrong with what was sent
+		return fmt.Sprintf("%s status %d", wordWrong, response.StatusCode), false
 	case response.StatusCode != http.StatusOK || string(got) != want:
 		return wordWrong + " " + kind, false
 	}
