@@ -12,18 +12,18 @@ import (
 //go:embed example.yaml
 var example string
 
-// About is what is to know before the keys, as plain text.
-const About = `The gateway reads one file of YAML, named by --config. Unknown and repeated keys are
-refused, with line and column; anchors, tags and several documents are not understood.
-Relative file names are relative to the file. Environment variables are not expanded,
-but for ${CREDENTIALS_DIRECTORY} of systemd where a file name begins with it.
+// About is what to know before reading the keys, as plain text.
+const About = `The gateway reads one YAML file, named by --config. Unknown and repeated keys are refused,
+with line and column; so are anchors, aliases, tags and multiple documents. Relative file
+names are relative to the file. Environment variables are not expanded, with one exception:
+a file name may begin with ${CREDENTIALS_DIRECTORY}, which systemd sets.
 
-Durations are written as 10s, 5m or 1h30m, sizes as 512B, 64KiB, 1MiB or 1GiB. What is
-called a list of texts takes [a, b], or each value in a line of its own behind a dash.
-Names with [] behind them are of each element of a list.
+Durations are written as 10s, 5m or 1h30m, sizes as 512B, 64KiB, 1MiB or 1GiB. A list of
+texts is written as [a, b], or with each value on its own line behind a dash. A key with []
+in its name applies to each element of a list.
 
-spliceway check --config FILE tells all that is wrong with a file, with what it points
-at, and prints what is in force.`
+spliceway check --config FILE reports everything wrong with a file and with the files it
+names, and prints the effective configuration.`
 
 // Document returns docs/configuration.md.
 func Document() (string, error) {
@@ -31,8 +31,8 @@ func Document() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return "# Configuration\n\n" + About + "\n\n[config/example.yaml](../config/example.yaml) has every key with its default, to begin with. " +
-		"This page is made from\nthat file and from the code by `make docs`.\n" + reference.Markdown(keys), nil
+	return "# Configuration\n\n" + About + "\n\n[config/example.yaml](../config/example.yaml) has every key with its default, as a starting point. " +
+		"This page is generated from\nthat file and from the code by `make docs`.\n" + reference.Markdown(keys), nil
 }
 
 // Reference returns all keys of the file, in its order, each with its type, its
