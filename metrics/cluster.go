@@ -35,22 +35,22 @@ func newClusterVecs(f *factory) *clusterVecs {
 	listed := slices.Sorted(slices.Values(resources.names))
 	return &clusterVecs{
 		resources: resources,
-		requests: f.counters("requests_total", "Requests that have ended, by verb, resource and HTTP status; the status is that which the client got.",
+		requests: f.counters("requests_total", "Requests that have ended, by verb, resource and the HTTP status that the client got.",
 			byCluster(), of("verb", verbs[:]...), of("resource", listed...), Label{Name: "code", Text: "a status code that HTTP has a name for, or `other`; `other` as well if none was sent"}),
 		requestDuration: f.histograms("request_duration_seconds", "Time from the request head to the end of the response; not for long-running requests.", requestBuckets, byCluster(), of("verb", verbs[:]...)),
 		answerDuration:  f.histograms("upstream_response_seconds", "Time from the request head to the head of the API server's response; not for long-running requests.", requestBuckets, byCluster()),
-		inFlight:        f.gauges("requests_in_flight", "Requests that are now being forwarded, streams included.", byCluster()),
+		inFlight:        f.gauges("requests_in_flight", "Requests being forwarded, including streams.", byCluster()),
 		bytes:           f.counters("forwarded_bytes_total", "Octets of heads and bodies forwarded; up is towards the API server.", byCluster(), of("direction", "up", "down")),
 		reachable:       f.gauges("upstream_reachable", "Whether the API server could be reached when it was last tried: 1 or 0.", byCluster()),
 		dials:           f.counters("upstream_dials_total", "Connections made to API servers, by result.", byCluster(), of("result", dialResults...)),
 		dialDuration:    f.histograms("upstream_dial_duration_seconds", "Time for TCP and TLS to an API server, successful or not.", dialBuckets, byCluster()),
-		retries:         f.counters("upstream_retries_total", "Requests repeated on another connection, by reason.", byCluster(), of("reason", retryReasons...)),
-		errors:          f.counters("upstream_errors_total", "Requests that failed because of the API server or the way to it, by reason.", byCluster(), of("reason", upstreamReasons...)),
-		aborted:         f.counters("requests_aborted_total", "Requests that ended before their response was complete, other than by a fault of the API server, by reason.", byCluster(), of("reason", abortReasons...)),
-		streams:         f.counters("streams_total", "Upgraded streams that ended, by protocol and what became of their recording.", byCluster(), of("protocol", protocols...), of("outcome", "recorded", "exempt", "failed")),
-		streamsActive:   f.gauges("streams_active", "Upgraded streams now open.", byCluster(), of("protocol", protocols...)),
+		retries:         f.counters("upstream_retries_total", "Requests sent again on another connection, by reason.", byCluster(), of("reason", retryReasons...)),
+		errors:          f.counters("upstream_errors_total", "Requests that failed because of the API server or the network to it, by reason.", byCluster(), of("reason", upstreamReasons...)),
+		aborted:         f.counters("requests_aborted_total", "Requests that ended before their response was complete, through no fault of the API server, by reason.", byCluster(), of("reason", abortReasons...)),
+		streams:         f.counters("streams_total", "Upgraded streams that have ended, by protocol and the outcome of their recording.", byCluster(), of("protocol", protocols...), of("outcome", "recorded", "exempt", "failed")),
+		streamsActive:   f.gauges("streams_active", "Open upgraded streams.", byCluster(), of("protocol", protocols...)),
 		registry:        f.registry,
-		queueWait:       f.histograms("upstream_queue_wait_seconds", "Time that requests and streams waited for a connection because the most were in use.", requestBuckets, byCluster(), of("kind", kinds...)),
+		queueWait:       f.histograms("upstream_queue_wait_seconds", "Time that requests and streams waited for a connection because the limit was reached.", requestBuckets, byCluster(), of("kind", kinds...)),
 	}
 }
 

@@ -72,8 +72,8 @@ func New(build Build) *Metrics {
 
 // whole makes what is about the gateway as a whole, and the connections to it.
 func (m *Metrics) whole(f *factory) {
-	ready := f.describe(typeGauge, "ready", "Whether /readyz says so: 1 or 0.")
-	active := f.describe(typeGauge, "connections_active", "Client connections now open, in any phase.")
+	ready := f.describe(typeGauge, "ready", "Whether /readyz reports the gateway as ready: 1 or 0.")
+	active := f.describe(typeGauge, "connections_active", "Open client connections, in any phase.")
 	f.collect(&asked{gather: func(send func(*prometheus.Desc, prometheus.ValueType, float64, ...string)) {
 		if ask := m.ready.Load(); ask != nil {
 			send(ready, prometheus.GaugeValue, boolean((*ask)()))
@@ -82,14 +82,14 @@ func (m *Metrics) whole(f *factory) {
 			send(active, prometheus.GaugeValue, float64((*ask)()))
 		}
 	}}, ready, active)
-	m.draining = f.gauge("draining", "Whether the gateway is about to end, and takes no new connections: 1 or 0.")
-	m.connections = f.counters("connections_total", "Client connections by the phase they reached and what came of it there.", of("phase", phases...), of("result", results...))
-	m.acceptErrors = f.counter("accept_errors_total", "Errors of accepting a connection that were waited out, as for want of file descriptors.")
-	m.tunnelsActive = f.gauge("tunnels_active", "Authenticated tunnels now open.")
+	m.draining = f.gauge("draining", "Whether the gateway is draining before it ends: 1 or 0.")
+	m.connections = f.counters("connections_total", "Client connections, by the phase they reached and its result.", of("phase", phases...), of("result", results...))
+	m.acceptErrors = f.counter("accept_errors_total", "Errors in accepting connections after which the gateway paused, such as a lack of file descriptors.")
+	m.tunnelsActive = f.gauge("tunnels_active", "Open authenticated tunnels.")
 	m.tunnelsEnded = f.counters("tunnels_ended_total", "Authenticated tunnels that have ended, by reason.", of("reason", endReasons...))
 	m.authentications = f.counters("authentications_total", "Tokens and proofs verified, by result.", of("result", authenticationResults...))
-	m.refusals = f.counters("refusals_total", "Requests that the gateway answered itself with an error that is not the API server's, by reason.", of("reason", refusalReasons...))
-	m.limits = f.counters("limit_refused_total", "Connections and requests turned away because a limit was reached, by limit; for connections, times that accepting had to wait.", of("limit", limits...))
+	m.refusals = f.counters("refusals_total", "Requests that the gateway itself refused, through no fault of the API server, by reason.", of("reason", refusalReasons...))
+	m.limits = f.counters("limit_refused_total", "Connections and requests turned away because a limit was reached, by limit; for connections, how often accepting had to wait.", of("limit", limits...))
 	for _, limit := range limits {
 		m.limits.with(limit) // at zero: the first one is to be an increase
 	}
@@ -99,18 +99,18 @@ func (m *Metrics) whole(f *factory) {
 
 // upkeep makes what is about files, keys and faults of the gateway itself.
 func (m *Metrics) upkeep(f *factory) {
-	m.reloads = f.counters("reload_total", "Reloads of files that changed, by kind of file and result.", of("file", files...), of("result", "ok", "error"))
+	m.reloads = f.counters("reload_total", "Reloads of changed files, by kind of file and result.", of("file", files...), of("result", "ok", "error"))
 	for _, file := range files {
 		m.reloads.with(file, "error")
 	}
-	m.configCurrent = f.gauge("config_last_reload_successful", "Whether the configuration is in force that was last to be loaded: 1, or 0 if it was refused.")
+	m.configCurrent = f.gauge("config_last_reload_successful", "Whether the last reload of the configuration succeeded: 1, or 0 if it was refused.")
 	m.configLoaded = f.gauge("config_last_reload_success_timestamp_seconds", "When the configuration in force was loaded, in seconds since 1970.")
-	m.certificateExpiry = f.gauges("certificate_expiry_timestamp_seconds", "When a certificate in use ends, in seconds since 1970.", Label{Name: "certificate", Text: "name of its file"})
-	m.keysAge = newAge(f, "signing_keys_age_seconds", "Time since the issuer's signing keys in use were fetched. Absent before they were.")
+	m.certificateExpiry = f.gauges("certificate_expiry_timestamp_seconds", "When a certificate in use expires, in seconds since 1970.", Label{Name: "certificate", Text: "name of its file"})
+	m.keysAge = newAge(f, "signing_keys_age_seconds", "Time since the signing keys in use were fetched from the issuer. Absent until then.")
 	m.keysMaxAge = f.gauge("signing_keys_max_age_seconds", "Age at which signing keys are no longer used.")
 	m.panics = f.counter("panics_total", "Panics caught; each ended one connection.")
 	m.auditErrors = f.counter("audit_errors_total", "Audit events lost because they could not be written.")
-	m.spans = f.counters("trace_spans_total", "Spans of traces by what became of them: sent; retried, which are sent again; dropped because the queue was full; failed because the collector did not answer or said no; rejected by a collector that took others.", of("outcome", spanOutcomes...))
+	m.spans = f.counters("trace_spans_total", "Spans of traces, by outcome: sent; retried, which are sent again; dropped because the queue was full; failed because the collector did not answer or said no; rejected by a collector that took others.", of("outcome", spanOutcomes...))
 	for _, outcome := range spanOutcomes {
 		m.spans.with(outcome)
 	}
@@ -120,7 +120,7 @@ func (m *Metrics) upkeep(f *factory) {
 
 // watchPools makes the metric of the pools of all clusters.
 func (m *Metrics) watchPools(f *factory) {
-	desc := f.describe(typeGauge, "upstream_connections", "Connections to API servers now open, by state.", byCluster(), of("state", "idle", "active"))
+	desc := f.describe(typeGauge, "upstream_connections", "Open connections to API servers, by state.", byCluster(), of("state", "idle", "active"))
 	f.collect(&asked{gather: func(send func(*prometheus.Desc, prometheus.ValueType, float64, ...string)) {
 		m.mu.RLock()
 		defer m.mu.RUnlock()
@@ -161,11 +161,11 @@ func (m *Metrics) Draining() { m.draining.Set(1) }
 
 // Texts of metrics that are made when somebody says what to ask.
 const (
-	limitHelp       = "Limits in force, 0 for none."
-	limitInUseHelp  = "What is in use of a limit now, by the source or user that has most where it is for each."
-	mostHelp        = "Limit of connections in use to the API server."
-	inUseHelp       = "Connections to API servers that requests or streams have or are getting."
-	queueLengthHelp = "Requests and streams that wait for a connection because the most are in use."
+	limitHelp       = "Limits in force; 0 means no limit."
+	limitInUseHelp  = "How much of a limit is in use; of a limit per source or user, by the one that uses most."
+	mostHelp        = "Limit on the connections in use to the API server."
+	inUseHelp       = "Connections to API servers that requests or streams use or are dialling."
+	queueLengthHelp = "Requests and streams waiting for a connection because the limit is reached."
 )
 
 // WatchLimit makes a limit and what is in use of it metrics; of a limit for each

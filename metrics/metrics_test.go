@@ -57,7 +57,7 @@ func exercise(m *Metrics) {
 }
 
 const exercised = `
-# HELP spliceway_accept_errors_total Errors of accepting a connection that were waited out, as for want of file descriptors.
+# HELP spliceway_accept_errors_total Errors in accepting connections after which the gateway paused, such as a lack of file descriptors.
 # TYPE spliceway_accept_errors_total counter
 spliceway_accept_errors_total 1
 # HELP spliceway_audit_errors_total Audit events lost because they could not be written.
@@ -66,16 +66,16 @@ spliceway_audit_errors_total 1
 # HELP spliceway_authentications_total Tokens and proofs verified, by result.
 # TYPE spliceway_authentications_total counter
 spliceway_authentications_total{result="expired"} 1
-# HELP spliceway_certificate_expiry_timestamp_seconds When a certificate in use ends, in seconds since 1970.
+# HELP spliceway_certificate_expiry_timestamp_seconds When a certificate in use expires, in seconds since 1970.
 # TYPE spliceway_certificate_expiry_timestamp_seconds gauge
 spliceway_certificate_expiry_timestamp_seconds{certificate="tls.crt"} 1.9e+09
-# HELP spliceway_connections_active Client connections now open, in any phase.
+# HELP spliceway_connections_active Open client connections, in any phase.
 # TYPE spliceway_connections_active gauge
 spliceway_connections_active 1
-# HELP spliceway_connections_total Client connections by the phase they reached and what came of it there.
+# HELP spliceway_connections_total Client connections, by the phase they reached and its result.
 # TYPE spliceway_connections_total counter
 spliceway_connections_total{phase="connect",result="refused"} 1
-# HELP spliceway_draining Whether the gateway is about to end, and takes no new connections: 1 or 0.
+# HELP spliceway_draining Whether the gateway is draining before it ends: 1 or 0.
 # TYPE spliceway_draining gauge
 spliceway_draining 1
 # HELP spliceway_forwarded_bytes_total Octets of heads and bodies forwarded; up is towards the API server.
@@ -85,34 +85,34 @@ spliceway_forwarded_bytes_total{cluster="prod",direction="up"} 10
 # HELP spliceway_panics_total Panics caught; each ended one connection.
 # TYPE spliceway_panics_total counter
 spliceway_panics_total 1
-# HELP spliceway_ready Whether /readyz says so: 1 or 0.
+# HELP spliceway_ready Whether /readyz reports the gateway as ready: 1 or 0.
 # TYPE spliceway_ready gauge
 spliceway_ready 1
-# HELP spliceway_recording_store_free_bytes Space left in the file system of the store.
+# HELP spliceway_recording_store_free_bytes Free space in the file system of the store.
 # TYPE spliceway_recording_store_free_bytes gauge
 spliceway_recording_store_free_bytes 7000
-# HELP spliceway_recording_store_min_free_bytes Space left below which no session is recorded any more. Absent if there is none.
+# HELP spliceway_recording_store_min_free_bytes Free space below which no more sessions are recorded. Absent if there is no limit.
 # TYPE spliceway_recording_store_min_free_bytes gauge
 spliceway_recording_store_min_free_bytes 800
-# HELP spliceway_recording_store_quota_bytes Size of the store at which no session is recorded any more. Absent if there is none.
+# HELP spliceway_recording_store_quota_bytes Size of the store at which no more sessions are recorded. Absent if there is no limit.
 # TYPE spliceway_recording_store_quota_bytes gauge
 spliceway_recording_store_quota_bytes 6000
-# HELP spliceway_recording_store_used_bytes Size of all files of the store of recordings.
+# HELP spliceway_recording_store_used_bytes Size of all files in the store of recordings.
 # TYPE spliceway_recording_store_used_bytes gauge
 spliceway_recording_store_used_bytes 5000
-# HELP spliceway_recording_unsynced_age_seconds Age of the oldest octet of a recording that is not on disk for sure; 0 if all are.
+# HELP spliceway_recording_unsynced_age_seconds Age of the oldest octet of a recording that may not be on disk yet; 0 if there is none.
 # TYPE spliceway_recording_unsynced_age_seconds gauge
 spliceway_recording_unsynced_age_seconds 2
-# HELP spliceway_recording_written_bytes_total Octets of recordings that were written.
+# HELP spliceway_recording_written_bytes_total Octets of recordings written.
 # TYPE spliceway_recording_written_bytes_total counter
 spliceway_recording_written_bytes_total 1000
-# HELP spliceway_recordings_open Recordings that are being written.
+# HELP spliceway_recordings_open Recordings being written.
 # TYPE spliceway_recordings_open gauge
 spliceway_recordings_open 3
-# HELP spliceway_refusals_total Requests that the gateway answered itself with an error that is not the API server's, by reason.
+# HELP spliceway_refusals_total Requests that the gateway itself refused, through no fault of the API server, by reason.
 # TYPE spliceway_refusals_total counter
 spliceway_refusals_total{reason="smuggling"} 1
-# HELP spliceway_reload_total Reloads of files that changed, by kind of file and result.
+# HELP spliceway_reload_total Reloads of changed files, by kind of file and result.
 # TYPE spliceway_reload_total counter
 spliceway_reload_total{file="certificate",result="error"} 1
 spliceway_reload_total{file="certificate",result="ok"} 1
@@ -121,51 +121,51 @@ spliceway_reload_total{file="signing-keys",result="error"} 0
 spliceway_reload_total{file="token",result="error"} 0
 spliceway_reload_total{file="tracing",result="error"} 0
 spliceway_reload_total{file="upstream-tls",result="error"} 0
-# HELP spliceway_requests_aborted_total Requests that ended before their response was complete, other than by a fault of the API server, by reason.
+# HELP spliceway_requests_aborted_total Requests that ended before their response was complete, through no fault of the API server, by reason.
 # TYPE spliceway_requests_aborted_total counter
 spliceway_requests_aborted_total{cluster="prod",reason="client-closed"} 1
-# HELP spliceway_requests_in_flight Requests that are now being forwarded, streams included.
+# HELP spliceway_requests_in_flight Requests being forwarded, including streams.
 # TYPE spliceway_requests_in_flight gauge
 spliceway_requests_in_flight{cluster="prod"} 1
-# HELP spliceway_requests_total Requests that have ended, by verb, resource and HTTP status; the status is that which the client got.
+# HELP spliceway_requests_total Requests that have ended, by verb, resource and the HTTP status that the client got.
 # TYPE spliceway_requests_total counter
 spliceway_requests_total{cluster="prod",code="200",resource="pods",verb="list"} 1
-# HELP spliceway_streams_active Upgraded streams now open.
+# HELP spliceway_streams_active Open upgraded streams.
 # TYPE spliceway_streams_active gauge
 spliceway_streams_active{cluster="prod",protocol="spdy"} 0
 spliceway_streams_active{cluster="prod",protocol="websocket"} 1
-# HELP spliceway_streams_total Upgraded streams that ended, by protocol and what became of their recording.
+# HELP spliceway_streams_total Upgraded streams that have ended, by protocol and the outcome of their recording.
 # TYPE spliceway_streams_total counter
 spliceway_streams_total{cluster="prod",outcome="failed",protocol="spdy"} 0
 spliceway_streams_total{cluster="prod",outcome="failed",protocol="websocket"} 0
 spliceway_streams_total{cluster="prod",outcome="recorded",protocol="spdy"} 1
-# HELP spliceway_trace_spans_total Spans of traces by what became of them: sent; retried, which are sent again; dropped because the queue was full; failed because the collector did not answer or said no; rejected by a collector that took others.
+# HELP spliceway_trace_spans_total Spans of traces, by outcome: sent; retried, which are sent again; dropped because the queue was full; failed because the collector did not answer or said no; rejected by a collector that took others.
 # TYPE spliceway_trace_spans_total counter
 spliceway_trace_spans_total{outcome="dropped"} 2
 spliceway_trace_spans_total{outcome="failed"} 0
 spliceway_trace_spans_total{outcome="rejected"} 0
 spliceway_trace_spans_total{outcome="retried"} 0
 spliceway_trace_spans_total{outcome="sent"} 0
-# HELP spliceway_tunnels_active Authenticated tunnels now open.
+# HELP spliceway_tunnels_active Open authenticated tunnels.
 # TYPE spliceway_tunnels_active gauge
 spliceway_tunnels_active 1
 # HELP spliceway_tunnels_ended_total Authenticated tunnels that have ended, by reason.
 # TYPE spliceway_tunnels_ended_total counter
 spliceway_tunnels_ended_total{reason="idle"} 1
-# HELP spliceway_upstream_connections Connections to API servers now open, by state.
+# HELP spliceway_upstream_connections Open connections to API servers, by state.
 # TYPE spliceway_upstream_connections gauge
 spliceway_upstream_connections{cluster="prod",state="active"} 0
 spliceway_upstream_connections{cluster="prod",state="idle"} 1
 # HELP spliceway_upstream_dials_total Connections made to API servers, by result.
 # TYPE spliceway_upstream_dials_total counter
 spliceway_upstream_dials_total{cluster="prod",result="ok"} 1
-# HELP spliceway_upstream_errors_total Requests that failed because of the API server or the way to it, by reason.
+# HELP spliceway_upstream_errors_total Requests that failed because of the API server or the network to it, by reason.
 # TYPE spliceway_upstream_errors_total counter
 spliceway_upstream_errors_total{cluster="prod",reason="dial"} 1
 # HELP spliceway_upstream_reachable Whether the API server could be reached when it was last tried: 1 or 0.
 # TYPE spliceway_upstream_reachable gauge
 spliceway_upstream_reachable{cluster="prod"} 0
-# HELP spliceway_upstream_retries_total Requests repeated on another connection, by reason.
+# HELP spliceway_upstream_retries_total Requests sent again on another connection, by reason.
 # TYPE spliceway_upstream_retries_total counter
 spliceway_upstream_retries_total{cluster="prod",reason="closed"} 1
 `
@@ -289,7 +289,7 @@ func TestRequestDoneBounds(t *testing.T) {
 		m.Cluster("c").RequestDone(&Request{Verb: row.verb, Group: []byte(row.group), Resource: []byte(row.resource),
 			Subresource: []byte(row.subresource), Code: row.code, Duration: time.Second})
 		f := strings.Fields(row.want)
-		want := fmt.Sprintf("# HELP spliceway_requests_total Requests that have ended, by verb, resource and HTTP status; the status is that which the client got.\n"+
+		want := fmt.Sprintf("# HELP spliceway_requests_total Requests that have ended, by verb, resource and the HTTP status that the client got.\n"+
 			"# TYPE spliceway_requests_total counter\nspliceway_requests_total{cluster=\"c\",code=%q,resource=%q,verb=%q} 1\n", f[0], f[1], f[2])
 		if err := testutil.GatherAndCompare(m.Registry(), strings.NewReader(want), "spliceway_requests_total"); err != nil {
 			t.Errorf("RequestDone(%+v): %v", row, err)

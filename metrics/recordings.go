@@ -39,14 +39,14 @@ func newRecordings(f *factory) *recordings {
 		descs = append(descs, desc)
 		return desc
 	}
-	open := gauge("recordings_open", "Recordings that are being written.")
-	written := f.describe(typeCounter, "recording_written_bytes_total", "Octets of recordings that were written.")
+	open := gauge("recordings_open", "Recordings being written.")
+	written := f.describe(typeCounter, "recording_written_bytes_total", "Octets of recordings written.")
 	descs = append(descs, written)
-	unsynced := gauge("recording_unsynced_age_seconds", "Age of the oldest octet of a recording that is not on disk for sure; 0 if all are.")
-	used := gauge("recording_store_used_bytes", "Size of all files of the store of recordings.")
-	quota := gauge("recording_store_quota_bytes", "Size of the store at which no session is recorded any more. Absent if there is none.")
-	free := gauge("recording_store_free_bytes", "Space left in the file system of the store.")
-	minFree := gauge("recording_store_min_free_bytes", "Space left below which no session is recorded any more. Absent if there is none.")
+	unsynced := gauge("recording_unsynced_age_seconds", "Age of the oldest octet of a recording that may not be on disk yet; 0 if there is none.")
+	used := gauge("recording_store_used_bytes", "Size of all files in the store of recordings.")
+	quota := gauge("recording_store_quota_bytes", "Size of the store at which no more sessions are recorded. Absent if there is no limit.")
+	free := gauge("recording_store_free_bytes", "Free space in the file system of the store.")
+	minFree := gauge("recording_store_min_free_bytes", "Free space below which no more sessions are recorded. Absent if there is no limit.")
 	f.collect(&asked{gather: func(send func(*prometheus.Desc, prometheus.ValueType, float64, ...string)) {
 		sum, any := r.sum()
 		send(written, prometheus.CounterValue, float64(sum.Written))
@@ -64,9 +64,9 @@ func newRecordings(f *factory) *recordings {
 			send(minFree, prometheus.GaugeValue, float64(sum.MinFree))
 		}
 	}}, descs...)
-	r.fsync = f.histogram("recording_fsync_duration_seconds", "Time for fsync of a recording.",
+	r.fsync = f.histogram("recording_fsync_duration_seconds", "Time taken by fsync of a recording.",
 		[]float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10})
-	r.notices = f.counters("recording_notices_total", "What the store of recordings had to tell: recordings that a crash left and that were ended, that end before their session, that were deleted by retention, that could not be ended; a store that is full, and one that has room again.", of("kind", noticeKinds...))
+	r.notices = f.counters("recording_notices_total", "Notices from the store of recordings: recovered, a recording left by a crash was ended; truncated, one ended before its session; deleted, by retention; failed, one could not be ended or deleted yet; full, the store takes no more; room, it does again.", of("kind", noticeKinds...))
 	return r
 }
 

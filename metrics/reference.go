@@ -30,15 +30,14 @@ func Families() []Family { return New(Build{}).families }
 // document is the text of the reference but for its tables.
 const document = `# Metrics
 
-` + "`/metrics` on `metrics.listen`" + ` has these, beside those of the Go runtime (` + "`go_*`" + `) and of the process
-(` + "`process_*`" + `). What no event has touched yet is absent, but for metrics without labels or with only
-` + "`cluster`" + `, and for what alerts ask about, which begins at zero. This page is made from the code by ` + "`make docs`" + `.
+` + "`/metrics` on `metrics.listen`" + ` serves these metrics, and those of the Go runtime (` + "`go_*`" + `) and the process
+(` + "`process_*`" + `). A series appears with its first event. Metrics without labels or with ` + "`cluster`" + ` alone, and series that
+alerts ask about, start at zero instead. This page is generated from the code by ` + "`make docs`" + `.
 
-The number of series is bounded whatever clients send. ` + "`resource`" + ` is taken from a list of the resources that
-Kubernetes has itself, and of the subresources that sessions use; all others are ` + "`other`" + `. A list that grows with
-what is seen would be filled by whoever asks for a hundred paths that do not exist, and would differ between two
-gateways, so that their sums could not be compared. Any other label takes a hundred distinct words, and what comes
-after them is ` + "`other`" + `. Users, paths and namespaces are in the audit log.
+The number of series is bounded, whatever clients send. ` + "`resource`" + ` is one of Kubernetes' own resources, or of the
+subresources that sessions use; anything else is ` + "`other`" + `. If the list grew with what is seen, anybody could fill it by asking
+for a hundred paths that do not exist, and it would differ between two gateways, so that their sums could not be compared.
+Any other label takes a hundred distinct words, and ` + "`other`" + ` after that. Users, paths and namespaces are in the audit log.
 `
 
 // Document returns docs/metrics.md.
