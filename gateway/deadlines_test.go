@@ -6,8 +6,10 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // stalls are clients, and what is behind the gateway, that stand still where one
@@ -39,8 +41,12 @@ func TestDeadlines(t *testing.T) {
 			b := newBed(t)
 			b.prepare(b.standstill(row.key))
 			b.run()
+			start := time.Now()
 			if got := row.stall(b); !strings.HasPrefix(got, row.hears) || row.hears == "" && got != "" {
 				t.Errorf("the client hears %q, want %q", got, row.hears)
+			}
+			if took := time.Since(start); took > 8*time.Second {
+				t.Errorf("it has taken %v, as if the key were not there", took)
 			}
 			b.until("it is counted", func() bool { return b.metric(row.series) > 0 })
 		})
@@ -58,7 +64,13 @@ func (b *bed) standstill(key string) settings {
 		w.(http.Flusher).Flush()
 		silent(w, r)
 	})
-	s := settings{"timeouts": "{" + key + ": 100ms}"}
+	var timeouts []string
+	for _, row := range stalls {
+		if wait := row.key + ": 10m"; row.key != key && !slices.Contains(timeouts, wait) {
+			timeouts = append(timeouts, wait)
+		}
+	}
+	s := settings{"timeouts": "{" + strings.Join(append(timeouts, key+": 100ms"), ", ") + "}"}
 	switch key {
 	case "proxyHeader":
 		s["proxyProtocol"] = "{trustedCIDRs: [127.0.0.0/8]}"

@@ -5,8 +5,10 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"runtime"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -63,6 +65,33 @@ func TestObserveInnerHandshakeFails(t *testing.T) {
 	}
 	b.wantMetric(`connections_total{phase="inner_tls",result="rejected"}`, 1)
 	b.wantMetric(`authentications_total{result="ok"}`, 1)
+}
+
+// exhausted is a listener that at first has no files for a connection.
+type exhausted struct {
+	net.Listener
+	failures int
+}
+
+func (l *exhausted) Accept() (net.Conn, error) {
+	if l.failures > 0 {
+		l.failures--
+		return nil, &net.OpError{Op: "accept", Net: "tcp", Err: os.NewSyscallError("accept4", syscall.EMFILE)}
+	}
+	return l.Listener.Accept()
+}
+
+func TestObserveAcceptErrors(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := newBed(t)
+	b.prepare(settings{"listen": `"` + l.Addr().String() + `"`})
+	b.runIn(Process{Sockets: map[string][]net.Listener{SocketGateway: {&exhausted{l, 3}}}})
+	b.open().mustAsk("/api")
+	b.wantMetric("accept_errors_total", 3)
+	b.log.one(t, "message", "accepting connections fails, trying again", "level", "error")
 }
 
 // A fault of ours in one request is the end of its connection, and of no other.

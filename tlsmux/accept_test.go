@@ -21,6 +21,7 @@ func TestAcceptErrorsAreWaitedOut(t *testing.T) {
 	var failures []error
 	var log strings.Builder
 	edit := func(cfg *Config) {
+		cfg.MaxConnections = 3 // fewer than failures: none of them costs a place
 		cfg.AcceptFailed = func(err error) { failures = append(failures, err) }
 		cfg.Log = zerolog.New(&log)
 	}

@@ -204,6 +204,8 @@ func TestSeccomp(t *testing.T) {
 		pod, hook := only[*appsv1.Deployment](t, m).Spec.Template.Spec, only[*batchv1.Job](t, m).Spec.Template.Spec
 		wantEqual(t, assignment+": container", pod.Containers[0].SecurityContext.SeccompProfile.String(), want.String())
 		wantEqual(t, assignment+": capabilities", pod.Containers[0].SecurityContext.Capabilities.Drop, []string{"ALL"})
+		wantEqual(t, assignment+": privileges", *pod.Containers[0].SecurityContext.AllowPrivilegeEscalation, false)
+		wantEqual(t, assignment+": root file system", *pod.Containers[0].SecurityContext.ReadOnlyRootFilesystem, true)
 		for _, spec := range []corev1.PodSpec{pod, hook} {
 			wantEqual(t, assignment+": pod", spec.SecurityContext.SeccompProfile.Type, corev1.SeccompProfileTypeRuntimeDefault)
 		}

@@ -57,3 +57,24 @@ func TestUnitsExposure(t *testing.T) {
 		}
 	}
 }
+
+// What the services of the system give up, for versions of systemd that judge it
+// otherwise as well.
+func TestUnitsGiveUp(t *testing.T) {
+	for _, unit := range []string{"spliceway.service", "spliceway-issuer.service"} {
+		text, err := os.ReadFile(unit)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, line := range []string{
+			"CapabilityBoundingSet=", "AmbientCapabilities=", "NoNewPrivileges=yes", "MemoryDenyWriteExecute=yes",
+			"PrivateDevices=yes", "PrivateTmp=yes", "PrivateUsers=yes", "ProtectHome=yes", "ProtectProc=invisible", "ProtectSystem=strict",
+			"RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX", "RestrictNamespaces=yes", "RestrictSUIDSGID=yes",
+			"SystemCallArchitectures=native", "SystemCallFilter=@system-service", "SystemCallFilter=~@privileged @resources", "UMask=0077",
+		} {
+			if !strings.Contains(string(text), "\n"+line+"\n") {
+				t.Errorf("%s has no line %s", unit, line)
+			}
+		}
+	}
+}
