@@ -37,7 +37,7 @@ type isolation struct {
 	answered atomic.Int64 // responses that were whole and right
 	tunnels  atomic.Int64
 	left     [3]atomic.Int64 // clients that left: in the request, behind it, in the response
-	cut      [2]atomic.Int64 // API server's: before and in the response
+	cut      [3]atomic.Int64 // API server's: before the response, in it, in the request
 	served   atomic.Int64    // requests that the API server heard
 }
 
@@ -73,9 +73,9 @@ func TestIsolation(t *testing.T) {
 	pool := b.gateway.current.Load().backends["prod"].pool
 	b.until("every request has ended", func() bool { return pool.Stats().Active == 0 && b.gateway.mux.Connections() == 0 })
 	t.Logf("%d requests through %d tunnels; %d reached the API server, %d answered whole; %d clients left in the request, %d behind it,"+
-		" %d in the response; the API server cut %d before the response and %d in it", total, i.tunnels.Load(), i.served.Load(),
-		i.answered.Load(), i.left[0].Load(), i.left[1].Load(), i.left[2].Load(), i.cut[0].Load(), i.cut[1].Load())
-	if i.answered.Load() < total/2 || min(i.left[0].Load(), i.left[1].Load(), i.left[2].Load(), i.cut[0].Load(), i.cut[1].Load()) == 0 {
+		" %d in the response; the API server cut %d before the response, %d in it and %d in the request", total, i.tunnels.Load(), i.served.Load(),
+		i.answered.Load(), i.left[0].Load(), i.left[1].Load(), i.left[2].Load(), i.cut[0].Load(), i.cut[1].Load(), i.cut[2].Load())
+	if i.answered.Load() < total/2 || min(i.left[0].Load(), i.left[1].Load(), i.left[2].Load(), i.cut[0].Load(), i.cut[1].Load(), i.cut[2].Load()) == 0 {
 		t.Error("that is not the mixture that the test is to be")
 	}
 }
@@ -94,6 +94,13 @@ func (i *isolation) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if users[0] != part[1] || !slices.Equal(r.Header["Impersonate-Group"], []string{"of " + part[1]}) {
 		i.t.Errorf("%s has the user %q and the groups %q", r.URL.Path, users[0], r.Header["Impersonate-Group"])
+	}
+	switch part[2] {
+	case "smuggled":
+		i.t.Errorf("the body of a request of %s is taken for one", part[1])
+	case "cut-body":
+		io.CopyN(io.Discard, r.Body, rand.Int64N(100_000))
+		panic(http.ErrAbortHandler)
 	}
 	lines, _ := strconv.Atoi(part[4])
 	body, err := io.ReadAll(r.Body)
@@ -208,7 +215,9 @@ func (c *isolated) step() bool {
 		return c.cutBefore()
 	case n < 6:
 		return c.cutIn()
-	case n < 8:
+	case n < 7:
+		return c.cutBody()
+	case n < 9:
 		a, text := c.request("slow")
 		for piece := range slices.Chunk([]byte(text), 1+len(text)/8) {
 			c.send(string(piece))
@@ -257,6 +266,23 @@ func (c *isolated) cutBefore() bool {
 	}
 	io.Copy(io.Discard, a.Body)
 	c.cut[0].Add(1)
+	return !a.Close
+}
+
+// cutBody wants a 502 for a request whose body the API server does not read to its
+// end. What it left is never a request, though it looks like many.
+func (c *isolated) cutBody() bool {
+	inner := fmt.Sprintf("DELETE /%s/smuggled/0/0 HTTP/1.1\r\nHost: k8s.test\r\n\r\n", c.user)
+	body := strings.Repeat(inner, 1+c.random.IntN(100_000)/len(inner))
+	c.send(fmt.Sprintf("POST /%s/cut-body/%d/0 HTTP/1.1\r\nHost: k8s.test\r\nContent-Length: %d\r\n\r\n", c.user, c.next.Add(1), len(body)))
+	c.send(body)
+	a, err := http.ReadResponse(c.tunnel.r, nil)
+	if err != nil || a.StatusCode != http.StatusBadGateway {
+		c.t.Errorf("a request whose body was not read: %v, %v, want a 502", a, err)
+		return false
+	}
+	io.Copy(io.Discard, a.Body)
+	c.cut[2].Add(1)
 	return !a.Close
 }
 
