@@ -131,6 +131,18 @@ func TestEndBeforeItBegins(t *testing.T) {
 	})
 }
 
+// What the client has sent ahead is not begun any more.
+func TestEndWithRequestsAhead(t *testing.T) {
+	conversation(t, func(s *site) {
+		c := s.connect()
+		c.says(request("GET /x") + request("GET /y"))
+		s.accepts()
+		c.cancel(ErrTokenExpired)
+		c.wantEnd("token-expired", "")
+		s.wantReasons("token-expired")
+	})
+}
+
 // Nothing is sent any more behind the end, also when there was no connection to the
 // API server yet that it could have closed.
 func TestEndBeforeItIsSent(t *testing.T) {

@@ -113,7 +113,7 @@ func (p *Pool) put(u *upstreamConn) {
 func (p *Pool) keep(u *upstreamConn) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.closed || u.round != p.round || len(p.idle) >= p.config.MaxIdle {
+	if u.round != p.round || len(p.idle) >= p.config.MaxIdle {
 		return false
 	}
 	u.reused, u.idleAt = true, time.Now()

@@ -97,8 +97,6 @@ func overruled(ctx context.Context, err *Error) *Error {
 // refuseHead answers a request whose head could not be read.
 func (c *Conn) refuseHead(err *Error) {
 	c.x.begin(c, 0)
-	c.req = httpparse.Request{}
-	c.x.info = audit.RequestInfo{}
 	c.x.err = err
 	c.served++
 	c.finish(err)

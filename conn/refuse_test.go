@@ -141,6 +141,37 @@ func TestRefusalLingers(t *testing.T) {
 	})
 }
 
+// A last response gets read as well, although the client has sent more than will be
+// looked at, or may have.
+func TestResponseLingers(t *testing.T) {
+	closing := request("PUT /x", "Connection: close", "Content-Length: 2")
+	for _, row := range []struct {
+		name    string
+		says    []string
+		lingers bool
+	}{
+		{"nothing-more", []string{closing + "{}"}, false},
+		{"more-with-it", []string{closing + "{}more"}, true},
+		{"more-behind-a-body", []string{closing, "{}more"}, true},
+		{"no-body", []string{closing}, true},
+		{"refused-upgrade", []string{spdyRequest}, true},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			conversation(t, func(s *site) {
+				c := s.connect()
+				c.says(row.says...)
+				s.accepts().says("HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno")
+				c.hears("HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\nConnection: close\r\n\r\nno")
+				if row.lingers {
+					c.wantServed()
+					after(lingerTime)
+				}
+				c.wantEnd("closed", "")
+			})
+		})
+	}
+}
+
 // The WebSocket library of kubectl reads no more than 1024 octets of a refusal.
 func TestRefusalIsShort(t *testing.T) {
 	longest := strings.Repeat("x", 64) // httpparse's reasons are constants below that

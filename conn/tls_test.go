@@ -350,15 +350,44 @@ func TestTLSSurplusOctets(t *testing.T) {
 	})
 }
 
+// The beginning of a record behind a response lies between TLS and the reader, where
+// neither who looks at the octets of the response nor who looks at the socket sees it.
+func TestTLSSurplusPartOfRecord(t *testing.T) {
+	versions(t, func(t *testing.T, version uint16) {
+		h := newHost(t, version)
+		c := h.connect()
+		c.says(request("GET /x"))
+		up := h.accepts()
+		up.hears(forwarded(1, "GET /x"))
+		up.corked(func() {
+			up.says(noContent)
+			if _, err := up.raw.Write([]byte{23, 3, 3}); err != nil {
+				t.Error(err)
+			}
+		})
+		c.hears(noContent)
+		h.waitIdle(0)
+		c.says(request("GET /y"))
+		h.accepts().says(noContent)
+		c.hears(noContent)
+	})
+}
+
 // together says two records in one segment.
 func (f *far) together(parts ...string) {
+	f.t.Helper()
+	f.corked(func() { f.says(parts...) })
+}
+
+// corked has the kernel keep what do writes until it is over.
+func (f *far) corked(do func()) {
 	f.t.Helper()
 	raw, err := f.raw.(*net.TCPConn).SyscallConn()
 	if err != nil {
 		f.t.Fatal(err)
 	}
 	cork(f.t, raw, true)
-	f.says(parts...)
+	do()
 	cork(f.t, raw, false)
 }
 

@@ -67,6 +67,8 @@ func TestParseResponseSwitching(t *testing.T) {
 		{"with-extensions", websocketRequest("Sec-WebSocket-Extensions: permessage-deflate\r\n"),
 			websocket + "Sec-WebSocket-Extensions: permessage-deflate\r\n", 502, ""},
 		{"with-length-zero", websocketRequest(""), websocket + "Content-Length: 0\r\n", 502, ""},
+		{"without-connection", websocketRequest(""), strings.Replace(websocket, "Connection: upgrade\r\n", "", 1), 502, ""},
+		{"without-upgrade", websocketRequest(""), strings.Replace(websocket, "Upgrade: WebSocket\r\n", "", 1), 502, ""},
 		{"upgrade-list", websocketRequest(""), strings.Replace(websocket, "WebSocket\r\n", "websocket, SPDY/3.1\r\n", 1), 502, ""},
 		{"two-upgrades", websocketRequest(""), websocket + "Upgrade: websocket\r\n", 502, ""},
 		{"spdy-for-websocket", websocketRequest(""), spdy, 502, ""},
