@@ -100,7 +100,7 @@ func Verify(path string, keys ...ed25519.PublicKey) (*Verdict, error) {
 	}
 	if v.judge(p, meta); v.OK() && p.end != nil {
 		if name, err := checkContents(base, meta.Transfers); err != nil {
-			v.fault(FaultContent, 0, 0, fmt.Sprintf("the content of %q is not what was sealed: %v; the .cast is", name, err))
+			v.fault(FaultContent, 0, 0, fmt.Sprintf("the content of %q does not match the seal: %v; the .cast does", name, err))
 		}
 	}
 	return v, nil
@@ -141,10 +141,10 @@ func (v *Verdict) judge(p *proof, meta *Metadata) *Verdict {
 		return v.fault(FaultAdded, v.Proven, v.Proven+1,
 			fmt.Sprintf("octet %d and what follows it were added: the recording ends before it", v.Proven))
 	case meta == nil:
-		return v.fault(FaultMetadata, 0, 0, "the .json file cannot be read; the .cast is what was sealed")
+		return v.fault(FaultMetadata, 0, 0, "the .json file cannot be read; the .cast matches the seal")
 	}
 	if reason := contradiction(p, meta); reason != "" {
-		return v.fault(FaultMetadata, 0, 0, reason+"; the .cast is what was sealed")
+		return v.fault(FaultMetadata, 0, 0, reason+"; the .cast matches the seal")
 	}
 	return v.good(meta)
 }
@@ -153,9 +153,9 @@ func (v *Verdict) judge(p *proof, meta *Metadata) *Verdict {
 func (v *Verdict) good(meta *Metadata) *Verdict {
 	switch {
 	case v.State == StateComplete:
-		v.Reason = fmt.Sprintf("all %d octets are what was sealed", v.Size)
+		v.Reason = fmt.Sprintf("all %d octets match the seal", v.Size)
 	case v.State == StateRecovered:
-		v.Reason = fmt.Sprintf("all %d octets are what was sealed; the gateway that wrote them sealed octets 0 to %d "+
+		v.Reason = fmt.Sprintf("all %d octets match the seal; the gateway that wrote them sealed octets 0 to %d "+
 			"and was then killed, the rest was sealed as it was found by the next start", v.Size, v.Live)
 	case meta.State != StateOpen:
 		return v.fault(FaultUnended, v.Proven, v.Size,
@@ -174,14 +174,14 @@ func (v *Verdict) fault(f Fault, offset, until int64, reason string) *Verdict {
 // contradiction returns what the metadata says that the seal does not.
 func contradiction(p *proof, meta *Metadata) string {
 	if digest, err := meta.Session.digest(); err != nil || !bytes.Equal(digest, p.start.Session) {
-		return "the .json file says something else of the start of the session than was sealed"
+		return "the .json file contradicts the seal about the start of the session"
 	}
 	if p.end == nil || meta.State == StateOpen {
 		// Killed between the end of the seal and the writing of the .json.
 		return ""
 	}
 	if digest, err := meta.digest(); err != nil || !bytes.Equal(digest, p.end.Metadata) {
-		return "the .json file says something else of the session than was sealed"
+		return "the .json file contradicts the seal about the session"
 	}
 	return ""
 }
