@@ -170,6 +170,7 @@ func TestStreamEndedFromOutside(t *testing.T) {
 		c.wantEnd("revoked", audit.BlameGateway)
 		tap.upgrade.End(&Error{Reason: "again"}) // both are harmless now
 		tap.upgrade.Wake()
+		tap.upgrade.Finish()
 		s.wantReasons("gateway revoked")
 	})
 }

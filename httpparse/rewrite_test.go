@@ -40,6 +40,7 @@ func TestAppendRequest(t *testing.T) {
 		{"length-tab", "content-length:\t5\r\nHost: h\r\n", nil, "Host: h\r\nContent-Length: 5\r\n"},
 		{"coding", "transfer-encoding: chunked\r\nHost: h\r\n", nil, "Host: h\r\ntransfer-encoding: chunked\r\n"},
 		{"coding-in-capitals", "Transfer-Encoding: CHUNKED\r\nHost: h\r\n", nil, "Host: h\r\nTransfer-Encoding: chunked\r\n"},
+		{"coding-space", "Transfer-Encoding:chunked\r\nHost: h\r\n", nil, "Host: h\r\nTransfer-Encoding: chunked\r\n"},
 		{"expectation", "Expect: 100-CONTINUE\r\nHost: h\r\nContent-Length: 5\r\n", nil, "Host: h\r\nContent-Length: 5\r\nExpect: 100-continue\r\n"},
 		{"expectation-of-nothing", "Expect: 100-continue\r\nHost: h\r\n", nil, "Host: h\r\n"},
 		{"upgrade-to-h2c", "Host: h\r\nConnection: upgrade, http2-settings\r\nUpgrade: h2c\r\nHTTP2-Settings: a\r\n", nil, "Host: h\r\n"},

@@ -173,3 +173,12 @@ func TestBothDirectionsAtOnce(t *testing.T) {
 		wantLabels(t, "server", server.sends(replyTo(id), octetsOn(id, spdy.DataFlagFin)), LabelData, LabelData)
 	}
 }
+
+// An id that was left out is that of no stream: what comes on it must not pass for
+// the rest of one that is closed, as in a port-forward.
+func TestExecDataInGap(t *testing.T) {
+	conn := NewConn(Exec, nil)
+	offset := open(t, conn, wireStream{ID: 1, StreamType: "error"}, wireStream{ID: 5, StreamType: "stdout"})
+	_, err := read(conn.From(Client), data(3, 0, "x"))
+	wantError(t, err, "stream that was not opened", offset)
+}

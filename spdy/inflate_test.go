@@ -199,6 +199,9 @@ func TestInflateLimit(t *testing.T) {
 			if got, reason := z.inflate(payload, limit); reason != want || want == "" && len(got) != 500 {
 				t.Errorf("level %d, limit %d: %d octets, %q, want %q", level, limit, len(got), reason, want)
 			}
+			if n := len(z.history) - len(dictionary); n > limit {
+				t.Errorf("level %d, limit %d: %d octets were inflated before it was refused", level, limit, n)
+			}
 		}
 	}
 }
