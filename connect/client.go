@@ -64,7 +64,7 @@ func (p *Proxy) admit(conn duplex) (target string, early []byte, err error) {
 		return target, nil, &refusal{
 			status: http.StatusProxyAuthRequired,
 			what:   "the proxy-url has no secret or a wrong one",
-			hint:   "write the kubeconfig anew",
+			hint:   "run spliceway connect kubeconfig again",
 		}
 	}
 	// A copy: the tunnel may live for days, and nearly always there is nothing to keep.

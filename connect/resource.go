@@ -55,12 +55,12 @@ func (l *resourceList) find(ctx context.Context, target string) (*issuer.Resourc
 		status: http.StatusForbidden,
 		what:   "no resource of yours has this host",
 		detail: printable(host, maxDetail),
-		hint:   "write the kubeconfig anew or ask the administrator for access",
+		hint:   "run spliceway connect kubeconfig again or ask the administrator for access",
 	}
 	if otherPort != 0 {
 		r.what = "the resource is on another port"
 		r.detail = fmt.Sprintf("%s, port %d instead of %d", printable(host, maxDetail), otherPort, port)
-		r.hint = "write the kubeconfig anew"
+		r.hint = "run spliceway connect kubeconfig again"
 	}
 	return nil, r
 }

@@ -72,7 +72,7 @@ func readProxySecret(file string) (string, error) {
 		return "", fmt.Errorf("%s is not a small regular file", file)
 	}
 	if open := info.Mode().Perm()&0o077 != 0; open && hasModes {
-		return "", fmt.Errorf("%s has mode %04o and others can read it: delete it, write the kubeconfig anew", file, info.Mode().Perm())
+		return "", fmt.Errorf("%s has mode %04o and others can read it: delete it and run spliceway connect kubeconfig again", file, info.Mode().Perm())
 	}
 	data, err := os.ReadFile(file)
 	if err != nil {

@@ -25,7 +25,7 @@ var tokenFaults = map[string]fault{
 	"system-identity":  {"the token names a system: user or group", "use another name, or list this one in authn.allowSystemIdentities"},
 	"resource":         {"the token is for a resource that is no Kubernetes cluster", "ask for a token for a resource of type KUBERNETES"},
 	"proof":            {"the proof does not fit the token, so whoever connects does not hold its key", "connect straight to the gateway: nothing on the way may take the outer TLS apart; use a token with the process that asked for it"},
-	"target":           {"the token does not allow the host or the port that was asked for", "ask for the address of the token, or get a token for this cluster; write the kubeconfig anew"},
+	"target":           {"the token does not allow the host or port requested", "ask for the address of the token, or get a token for this cluster; run spliceway connect kubeconfig again"},
 	"internal":         {"the gateway could not decide", "look for conn_id in the gateway's log"},
 }
 

@@ -50,7 +50,7 @@ func refusalFor(phase Phase, err error) *Refusal {
 		// has others for what is a request behind it.
 		return &Refusal{Status: http.StatusBadRequest, Reason: parse.Reason, Err: err}
 	case phase == PhaseAuthn:
-		return &Refusal{Status: http.StatusBadRequest, Reason: "the request could not be decided about", Err: err}
+		return &Refusal{Status: http.StatusBadRequest, Reason: "the gateway could not decide on the request", Err: err}
 	}
 	return nil
 }

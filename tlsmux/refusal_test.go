@@ -114,8 +114,8 @@ func TestHookErrors(t *testing.T) {
 	}{
 		{"refusal", &Refusal{Status: 503, Reason: "keys are not available", Err: secret}, "503 keys are not available\n", "authn refused 503"},
 		{"unknown-status", &Refusal{Status: 499, Reason: "no"}, "499 no\n", "authn refused 499"},
-		{"other-error", secret, "400 the request could not be decided about\n", "authn failed 400"},
-		{"late", context.DeadlineExceeded, "400 the request could not be decided about\n", "authn timeout 400"},
+		{"other-error", secret, "400 the gateway could not decide on the request\n", "authn failed 400"},
+		{"late", context.DeadlineExceeded, "400 the gateway could not decide on the request\n", "authn timeout 400"},
 		{"without-answer", &Refusal{Err: secret}, "", "authn refused"},
 	}
 	for _, test := range tests {
