@@ -11,9 +11,10 @@ import (
 //
 // As long as threads are in system calls, one of the Go runtime sleeps 20 µs at a
 // time to see whether they come back. With the kernel's usual slack of 50 µs it wakes
-// up 14,000 times a second, which is a fifth of all CPU time where responses are
+// up 14,000 times a second, which is up to a fifth of all CPU time where responses are
 // small. Deadlines and timers become as much less exact, and they are of
-// milliseconds at least.
+// milliseconds at least. A thread that waits for a disk keeps its processor from others
+// for up to twice the slack, which is why it is not more.
 const timerSlack = 500 * time.Microsecond
 
 // relaxTimers sets the slack of all threads, of which later ones inherit it. An error
