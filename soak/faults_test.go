@@ -282,5 +282,7 @@ func (b *bed) keepIdle(ctx context.Context) int64 {
 	for _, t := range b.idle {
 		t.raw.Close()
 	}
-	return int64(len(b.idle))
+	n := len(b.idle)
+	b.idle = nil
+	return int64(n)
 }
