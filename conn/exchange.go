@@ -393,18 +393,21 @@ func (c *Conn) bodyWait() time.Duration {
 	return c.times.BodyIdle
 }
 
-// readUpstream reads what comes next of a response into c.down.
+// readUpstream reads what comes next of a response into c.down. A head that has begun
+// has to end within the wait that it began in.
 func (c *Conn) readUpstream(wait time.Duration) *Error {
 	read := readLean
 	if !c.x.longRunning(&c.req) {
 		read = readArrived
 		c.down.grab()
 	}
-	for {
+	for anew := c.down.len() == 0; ; anew = true {
 		// The API server has its time from the end of the request on. While the
 		// body is moving, the uplink sees to it that it does.
 		moving := c.uplink.body.Load() == bodyMoving
-		c.x.upstream.reads.extend(wait)
+		if anew || moving {
+			c.x.upstream.reads.extend(wait)
+		}
 		err := read(c.x.upstream.Conn, &c.down)
 		if err == nil {
 			c.x.heard = true

@@ -87,6 +87,24 @@ func TestSlowServer(t *testing.T) {
 	})
 }
 
+// The head of a response has one deadline, however many octets come before it.
+func TestSlowServerInHead(t *testing.T) {
+	conversation(t, func(s *site) {
+		c := s.connect()
+		c.says(request("GET /x"))
+		up := s.accepts()
+		for _, octet := range "HTT" {
+			up.says(string(octet))
+			after(40 * time.Second)
+		}
+		c.hears(refusal("504 Gateway Timeout", "Timeout", "the API server did not answer in time"))
+		up.hears(forwarded(1, "GET /x"))
+		up.hearsEnd()
+		s.wantReasons("upstream upstream-timeout")
+		c.wantServed()
+	})
+}
+
 // The time of the API server begins when the request has come in.
 func TestSlowServerAfterSlowBody(t *testing.T) {
 	conversation(t, func(s *site) {

@@ -41,15 +41,29 @@ func TestDeadlines(t *testing.T) {
 			b := newBed(t)
 			b.prepare(b.standstill(row.key))
 			b.run()
-			start := time.Now()
 			if got := row.stall(b); !strings.HasPrefix(got, row.hears) || row.hears == "" && got != "" {
 				t.Errorf("the client hears %q, want %q", got, row.hears)
 			}
-			if took := time.Since(start); took > 8*time.Second {
-				t.Errorf("it has taken %v, as if the key were not there", took)
-			}
 			b.until("it is counted", func() bool { return b.metric(row.series) > 0 })
 		})
+	}
+}
+
+// Some defaults are so short that a key which goes nowhere would not be missed above.
+func TestDeadlinesConfigured(t *testing.T) {
+	b := start(t, settings{"timeouts": "{proxyHeader: 1s, handshake: 2s, authentication: 3s, innerHandshake: 4s, requestHead: 5s, " +
+		"idle: 6s, dial: 7s, responseHead: 8s, bodyIdle: 9s, streamIdle: 10s, queue: 11s}"})
+	gen := b.gateway.current.Load()
+	mux, prod := b.gateway.muxConfig(gen), gen.backends["prod"]
+	inside := prod.conn.Timeouts
+	got := []time.Duration{
+		mux.ProxyTimeout, mux.HandshakeTimeout, mux.AuthenticateTimeout, mux.InnerTimeout, inside.RequestHead,
+		inside.Idle, prod.settings.cluster.DialTimeout, inside.ResponseHead, inside.BodyIdle, inside.StreamIdle, gateConfig(gen.config).Wait,
+	}
+	for i, d := range got {
+		if want := time.Duration(i+1) * time.Second; d != want {
+			t.Errorf("the deadline with the value %v is %v where it is used", want, d)
+		}
 	}
 }
 
