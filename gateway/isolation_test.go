@@ -259,14 +259,7 @@ func (c *isolated) pipeline() bool {
 func (c *isolated) cutBefore() bool {
 	_, text := c.request("cut-before")
 	c.send(text)
-	a, err := http.ReadResponse(c.tunnel.r, nil)
-	if err != nil || a.StatusCode != http.StatusBadGateway {
-		c.t.Errorf("a request that was not answered: %v, %v, want a 502", a, err)
-		return false
-	}
-	io.Copy(io.Discard, a.Body)
-	c.cut[0].Add(1)
-	return !a.Close
+	return c.hearsCut(0)
 }
 
 // cutBody wants a 502 for a request whose body the API server does not read to its
@@ -276,13 +269,18 @@ func (c *isolated) cutBody() bool {
 	body := strings.Repeat(inner, 1+c.random.IntN(100_000)/len(inner))
 	c.send(fmt.Sprintf("POST /%s/cut-body/%d/0 HTTP/1.1\r\nHost: k8s.test\r\nContent-Length: %d\r\n\r\n", c.user, c.next.Add(1), len(body)))
 	c.send(body)
+	return c.hearsCut(2)
+}
+
+// hearsCut wants a 502, and counts it.
+func (c *isolated) hearsCut(count int) bool {
 	a, err := http.ReadResponse(c.tunnel.r, nil)
 	if err != nil || a.StatusCode != http.StatusBadGateway {
-		c.t.Errorf("a request whose body was not read: %v, %v, want a 502", a, err)
+		c.t.Errorf("a request that was not answered: %v, %v, want a 502", a, err)
 		return false
 	}
 	io.Copy(io.Discard, a.Body)
-	c.cut[2].Add(1)
+	c.cut[count].Add(1)
 	return !a.Close
 }
 
