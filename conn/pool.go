@@ -104,7 +104,7 @@ func (p *Pool) dial(ctx context.Context) (*upstreamConn, error) {
 // put gives a connection back. The caller has read the whole response and
 // nothing more.
 func (p *Pool) put(u *upstreamConn) {
-	if !u.Drained() || !p.keep(u) {
+	if u.broken || !u.Drained() || !p.keep(u) {
 		p.drop(u)
 	}
 }

@@ -3,8 +3,12 @@ package conn
 import (
 	"context"
 	"errors"
+	"net"
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/spliceway/spliceway/internal/testnet"
 )
 
 func TestPoolLastUsedFirst(t *testing.T) {
@@ -128,5 +132,29 @@ func TestPoolTellsOfDials(t *testing.T) {
 		if len(told) != 2 || told[0] != nil || told[1] == nil || took != 3*time.Second {
 			t.Errorf("Dialed was told %v, the last after %v; want nil and an error after 3s", told, took)
 		}
+	})
+}
+
+// The API server answers a request of which it could not be sent all. Whatever is
+// written next on that connection would be the rest of it.
+func TestPoolNotBehindFailedWrite(t *testing.T) {
+	conversation(t, func(s *site) {
+		f := &fault{faultKind: faultKind{"API server", "write", faultEnd}, left: 1, begun: func() int { return 1 }}
+		s.pool = NewPool(PoolConfig{Dial: func(ctx context.Context, wrap func(net.Conn) net.Conn) (net.Conn, error) {
+			return s.dial(ctx, func(c net.Conn) net.Conn {
+				return wrap(&faulty{PipeConn: c.(*testnet.PipeConn), f: f, side: "API server"})
+			})
+		}})
+		s.config.Pool = s.pool
+		c := s.connect()
+		c.says(request("PUT /x", "Content-Length: 300") + strings.Repeat("x", 300))
+		up := s.accepts()
+		up.heard()
+		up.says(response("200 OK", "{}"))
+		c.hears(response("200 OK", "{}"))
+		up.hearsEnd()
+		s.wantPool(0, 0)
+		c.says(request("GET /y"))
+		s.accepts().hears(forwarded(2, "GET /y"))
 	})
 }

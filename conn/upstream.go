@@ -14,6 +14,7 @@ type upstreamConn struct {
 	*tlsio.Conn
 	reads  deadline
 	writes deadline
+	broken bool      // a Write has failed; owned by who writes
 	reused bool      // it has carried a request before
 	round  int       // of its pool, when it was opened
 	idleAt time.Time // when it became idle; guarded by Pool.mu
@@ -23,6 +24,14 @@ func newUpstreamConn(c *tlsio.Conn) *upstreamConn {
 	u := &upstreamConn{Conn: c}
 	u.reads.set, u.writes.set = c.SetReadDeadline, c.SetWriteDeadline
 	return u
+}
+
+// Write notes that it has failed. Half a request may have gone then, of which the next
+// one would be the rest, although there may still be a whole response to it.
+func (u *upstreamConn) Write(p []byte) (int, error) {
+	n, err := u.Conn.Write(p)
+	u.broken = u.broken || err != nil
+	return n, err
 }
 
 // ended reports whether a failed Read was the end of the stream that the API
