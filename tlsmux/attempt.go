@@ -118,12 +118,3 @@ type Tunnel struct {
 	// inner TLS, or the host of the CONNECT if it sent none. In lower case.
 	ServerName string
 }
-
-// Close ends the tunnel and everything beneath it, with a close_notify of
-// both layers if they can be sent. It waits ten seconds at most for a client
-// that does not read, and not at all while a Write is waiting, which fails.
-// It may be called by any goroutine and more than once.
-//
-// What was written last can be lost to a reset when the client is still
-// sending. A handler that has last words returns instead of calling Close.
-func (t *Tunnel) Close() error { return t.Conn.Close() }

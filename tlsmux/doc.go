@@ -17,8 +17,7 @@
 // returns the connection is closed from the inside out: close_notify of the
 // inner layer, close_notify of the outer one, FIN, and then what the client
 // still sends is discarded for a short time, so that a reset does not destroy
-// the last words. [Tunnel.Close] may be called at any time, by any goroutine,
-// to end a tunnel early; Reads and Writes that wait then fail.
+// the last words. A handler that is to end early is told so by its context.
 //
 // Every wait has a deadline until the tunnel is handed over. From then on
 // none is set, deadlines are the handler's matter.
