@@ -114,6 +114,7 @@ func TestPublicKeyRefuses(t *testing.T) {
 		"text-behind":       encode(good + "x"),
 		"two-keys":          encode(good + good),
 		"pem-header":        encode(strings.Replace(good, "-\n", "-\nA: b\n\n", 1)),
+		"other-label-next":  encode("-----BEGIN PUBLIC KEY-----\n!\n" + strings.ReplaceAll(good, "PUBLIC", "EC PUBLIC")),
 		"private-key-label": encode(strings.ReplaceAll(good, "PUBLIC", "PRIVATE")),
 		"cut":               encode(good[:60]),
 		"p224":              encode(string(readTestdata(t, "p224.pem"))),

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -29,6 +30,21 @@ func TestReasonAndStatus(t *testing.T) {
 		}
 		if got := Status(row.err); got != row.status {
 			t.Errorf("Status(%v) = %d, want %d", row.err, got, row.status)
+		}
+	}
+}
+
+// What a client writes does not make a long log line.
+func TestQuoteIsCut(t *testing.T) {
+	at64 := strings.Repeat("a", 64)
+	for text, want := range map[string]string{
+		"a\n":       `"a\n"`,
+		at64:        `"` + at64 + `"`,
+		at64 + "b":  `"` + at64 + `"...`,
+		at64 + at64: `"` + at64 + `"...`,
+	} {
+		if got := quote(text); got != want {
+			t.Errorf("quote(%q) = %s, want %s", text, got, want)
 		}
 	}
 }

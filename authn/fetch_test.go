@@ -40,14 +40,32 @@ func writeFile(t *testing.T, name string, data []byte) {
 
 func TestFetch(t *testing.T) {
 	document := jwks(jwk("k1", &issuerKey.PublicKey))
-	plain := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.Write(document) }))
+	plain := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/moved":
+			http.Redirect(w, r, "/", http.StatusFound)
+		case "/moved-away":
+			http.Redirect(w, r, "http://keys.invalid/", http.StatusFound)
+		default:
+			w.Write(document)
+		}
+	}))
 	defer plain.Close()
 	location, caFile := serveTLS(t, func(w http.ResponseWriter, r *http.Request) {
+		if !r.Close {
+			t.Errorf("the request of %s would keep its connection", r.URL.Path)
+		}
 		switch r.URL.Path {
 		case "/keys":
 			w.Write(document)
 		case "/moved":
 			http.Redirect(w, r, "/keys", http.StatusFound)
+		case "/moved-twice":
+			http.Redirect(w, r, "/moved", http.StatusFound)
+		case "/moved-3-times":
+			http.Redirect(w, r, "/moved-twice", http.StatusFound)
+		case "/moved-4-times":
+			http.Redirect(w, r, "/moved-3-times", http.StatusFound)
 		case "/moved-to-http":
 			http.Redirect(w, r, plain.URL, http.StatusFound)
 		case "/moved-for-ever":
@@ -77,6 +95,8 @@ func TestFetch(t *testing.T) {
 		"/keys":             "",
 		"/moved":            "",
 		"/exactly-1-mib":    "",
+		"/moved-3-times":    "",
+		"/moved-4-times":    "more than 3 redirects",
 		"/moved-to-http":    "redirect away from https",
 		"/moved-for-ever":   "redirects",
 		"/moved-to-nowhere": "connection refused",
@@ -98,8 +118,13 @@ func TestFetch(t *testing.T) {
 			t.Errorf("fetch(%s) returned %d octets next to an error", path, len(data))
 		}
 	}
-	if _, err := fetch(t.Context(), plain.URL, ""); err != nil {
-		t.Errorf("fetch over http on loopback = %v", err)
+	for _, path := range []string{"/", "/moved"} {
+		if _, err := fetch(t.Context(), plain.URL+path, ""); err != nil {
+			t.Errorf("fetch of %s over http on loopback = %v", path, err)
+		}
+	}
+	if _, err := fetch(t.Context(), plain.URL+"/moved-away", ""); err == nil || !strings.Contains(err.Error(), "not an https URL") {
+		t.Errorf("fetch over http from another machine = %v", err)
 	}
 }
 

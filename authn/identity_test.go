@@ -3,6 +3,7 @@ package authn
 import (
 	"errors"
 	"reflect"
+	"slices"
 	"testing"
 )
 
@@ -63,6 +64,16 @@ func TestVerifyGroupsOnceInOrder(t *testing.T) {
 	}
 	if want := []string{"b", "a", "c", "B"}; !reflect.DeepEqual(grant.Identity.Groups, want) {
 		t.Errorf("Groups = %q, want %q", grant.Identity.Groups, want)
+	}
+}
+
+func TestVerifyNumberOfGroups(t *testing.T) {
+	for n, want := range map[int]error{maxGroups: nil, maxGroups + 1: ErrClaims} {
+		d := older()
+		d.object("user")["groups"] = slices.Repeat([]any{"a"}, n)
+		if _, err := newVerifier().Verify(t.Context(), d.token(t)); !errors.Is(err, want) {
+			t.Errorf("Verify with %d groups = %v, want %v", n, err, want)
+		}
 	}
 }
 

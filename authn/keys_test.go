@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -442,6 +443,9 @@ func TestKeySetFile(t *testing.T) {
 	}
 	replaceFile(jwks(jwk("k1", &issuerKey.PublicKey)))
 	s := mustKeySet(t, KeySetConfig{File: file, UnknownInterval: time.Nanosecond})
+	if err := s.Ready(); err != nil {
+		t.Errorf("Ready before the first refresh = %v", err)
+	}
 	wantKey(t, s, "k1", nil)
 	wantKey(t, s, "k2", ErrUnknownKey)
 
@@ -465,6 +469,29 @@ func TestKeySetFile(t *testing.T) {
 		t.Error("refresh without the file succeeded")
 	}
 	wantKey(t, s, "k2", nil)
+}
+
+// Without an interval, strange kids and a file that is looked at again would keep
+// the machine busy.
+func TestKeySetDefaults(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "keys.json")
+	writeFile(t, file, jwks(jwk("k1", &issuerKey.PublicKey)))
+	for _, row := range []struct {
+		cfg     KeySetConfig
+		refresh time.Duration
+	}{
+		{KeySetConfig{File: file}, 5 * time.Second},
+		{KeySetConfig{URL: "https://issuer.example.com/keys"}, 5 * time.Minute},
+	} {
+		got := mustKeySet(t, row.cfg).cfg
+		got.Report = nil
+		want := row.cfg
+		want.Refresh, want.UnknownInterval = row.refresh, 10*time.Second
+		want.Timeout, want.MaxStale = 10*time.Second, 24*time.Hour
+		if !reflect.DeepEqual(got, want) {
+			t.Errorf("NewKeySet(%+v) works with %+v, want %+v", row.cfg, got, want)
+		}
+	}
 }
 
 // A file that does not change stays fresh as long as it can be read.

@@ -106,6 +106,23 @@ func TestVerifyProof(t *testing.T) {
 	}
 }
 
+// A signature over less than the whole material, or over none, binds a token to no
+// connection, however good it is.
+func TestVerifyProofLengthOfMaterial(t *testing.T) {
+	grant := &Grant{clientKey: &clientKey.PublicKey}
+	for _, length := range []int{0, ExporterLength - 1, ExporterLength + 1} {
+		ekm := make([]byte, length)
+		digest := sha256.Sum256(ekm)
+		der, err := ecdsa.SignASN1(rand.Reader, clientKey, digest[:])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := grant.VerifyProof(ekm, base64.StdEncoding.EncodeToString(der)); !errors.Is(err, ErrProof) {
+			t.Errorf("VerifyProof over %d octets = %v, want %v", length, err, ErrProof)
+		}
+	}
+}
+
 // The last digit before the padding carries bits that mean nothing; set, they
 // would give one signature several spellings.
 func TestVerifyProofStrayBits(t *testing.T) {

@@ -61,6 +61,7 @@ func TestMatchTarget(t *testing.T) {
 		{"pattern-itself", "*.int", nil, 443, "*.int:443", ""},
 		{"pattern-itself-older", "*.int", nil, 0, "*.int:443", ""},
 		{"pattern-label-underscore", "*.int", nil, 443, "a_b.int:443", ""},
+		{"pattern-label-brace", "*.int", nil, 0, "a{b.int:443", ""},
 		{"pattern-label-hyphen-first", "*.int", nil, 443, "-a.int:443", ""},
 		{"pattern-label-hyphen-last", "*.int", nil, 443, "a-.int:443", ""},
 		{"pattern-label-hyphen-inside", "*.int", nil, 443, "a-b.int:443", "a-b.int"},
