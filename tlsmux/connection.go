@@ -58,7 +58,6 @@ func (c *connection) finish() {
 // the panic may have left a TLS layer locked.
 func (c *connection) panicked(value any) {
 	c.raw.Close()
-	c.linger = false
 	c.outer, c.inner = nil, nil
 	c.cfg.Log.Error().
 		Str("conn_id", c.attempt.ID).
@@ -274,6 +273,8 @@ func (c *connection) close() {
 			c.inner.CloseWrite()
 		}
 		c.outer.CloseWrite()
+		// Each has left a deadline in the past, and nothing has been sent so far.
+		c.raw.SetWriteDeadline(time.Now().Add(answerTimeout))
 	})
 	if !c.linger || c.raw.CloseWrite() != nil {
 		return

@@ -381,20 +381,47 @@ func TestTunnelEndsFromInsideOut(t *testing.T) {
 	}
 	bubble(t, edit, func(t *testing.T, g *gateway) {
 		conn := g.ln.Dial()
-		outer := g.outer(conn)
+		raw := &heardConn{Conn: conn}
+		outer := g.outer(raw)
 		io.WriteString(outer, goodHead)
 		wantEstablished(t, outer)
-		inner := g.inner(outer)
+		layer := &heardConn{Conn: outer}
+		inner := g.inner(layer)
 		if got, err := io.ReadAll(inner); string(got) != "bye" || err != nil {
 			t.Errorf("ReadAll = %q, %v, want bye", got, err)
 		}
-		for _, layer := range []net.Conn{outer, conn} {
-			if n, err := layer.Read(make([]byte, 1)); n != 0 || err != io.EOF {
-				t.Errorf("Read from a %T = %d, %v, want EOF", layer, n, err)
+		for _, c := range []net.Conn{outer, conn} {
+			if n, err := c.Read(make([]byte, 1)); n != 0 || err != io.EOF {
+				t.Errorf("Read from a %T = %d, %v, want EOF", c, n, err)
 			}
 		}
+		layer.wantGoodbye(t, "inner")
+		raw.wantGoodbye(t, "outer")
 		inner.Close()
 	})
+}
+
+// heardConn keeps what was read from a connection.
+type heardConn struct {
+	net.Conn
+	heard []byte
+}
+
+func (c *heardConn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	c.heard = append(c.heard, p[:n]...)
+	return n, err
+}
+
+// wantGoodbye wants the last record of a layer of TLS 1.3 to be of the length of an
+// alert: 2 octets, one for the type and 16 for the tag. To crypto/tls any end
+// between two records is as good.
+func (c *heardConn) wantGoodbye(t *testing.T, layer string) {
+	t.Helper()
+	header := []byte{23, 3, 3, 0, 2 + 1 + 16}
+	if n := len(c.heard) - len(header) - 19; n < 0 || !bytes.HasPrefix(c.heard[n:], header) {
+		t.Errorf("the %s layer ends without a close_notify", layer)
+	}
 }
 
 // TestEndIsBounded: a client that does not read does not keep the end of a
