@@ -108,8 +108,10 @@ func TestServeEndsDuringPause(t *testing.T) {
 
 func TestConnectionLimit(t *testing.T) {
 	var log strings.Builder
+	full := 0
 	edit := func(cfg *Config) {
 		cfg.MaxConnections = 2
+		cfg.Full = func() { full++ }
 		cfg.Log = zerolog.New(&log)
 	}
 	bubble(t, edit, func(t *testing.T, g *gateway) {
@@ -120,12 +122,20 @@ func TestConnectionLimit(t *testing.T) {
 			t.Errorf("%d calls of Accept and %d connections, want 2 of each", calls, conns)
 		}
 		first.Close()
-		wantEcho(t, g.tunnel(third))
+		inner := g.tunnel(third)
+		wantEcho(t, inner)
+		for range 3 { // room comes and goes, and nobody wants to read of it each time
+			inner.Close()
+			inner = g.tunnel(g.ln.Dial())
+		}
+		inner.Close()
 		second.Close()
-		third.Close()
 		synctest.Wait()
 		if n := strings.Count(log.String(), "connection limit reached"); n != 2 {
 			t.Errorf("log = %s, want the limit twice: an hour lies between", log.String())
+		}
+		if full != 5 {
+			t.Errorf("the limit was reached %d times, want 5", full)
 		}
 	})
 }

@@ -67,16 +67,17 @@ func TestLimitPerSource(t *testing.T) {
 
 // One source that opens connections and says nothing keeps nobody else out.
 func TestLimitOpening(t *testing.T) {
-	edit := func(cfg *Config) { cfg.MaxOpening, cfg.MaxOpeningPerSource = 3, 2 }
+	edit := func(cfg *Config) { cfg.MaxOpening, cfg.MaxOpeningPerSource, cfg.MaxPerSource = 3, 2, 10 }
 	bubble(t, edit, func(t *testing.T, g *gateway) {
 		idle := g.ln.DialFrom("192.0.2.1:1")
 		synctest.Wait() // or another one might be counted first
-		g.outer(g.ln.DialFrom("192.0.2.1:2"))
+		silent := g.ln.DialFrom("192.0.2.1:2")
+		g.outer(silent)
 		wantClosed(t, g, g.ln.DialFrom("192.0.2.1:3"), LimitOpeningPerSource)
 		for range 5 { // once authenticated, they no longer count
 			inner := g.tunnel(g.ln.DialFrom("192.0.2.2:1"))
 			wantEcho(t, inner)
-			defer inner.Close()
+			inner.Close()
 		}
 		last := g.ln.DialFrom("192.0.2.3:1")
 		synctest.Wait()
@@ -88,6 +89,11 @@ func TestLimitOpening(t *testing.T) {
 		synctest.Wait()
 		g.tunnel(g.ln.DialFrom("192.0.2.4:1")).Close()
 		last.Close()
+		silent.Close()
+		synctest.Wait()
+		if u := g.mux.Usage(); u != (Usage{}) {
+			t.Errorf("Usage at the end = %+v, want none: also of those that were closed", u)
+		}
 	})
 }
 
