@@ -325,4 +325,13 @@ func (r *rehearsal) another() {
 	if r.heard != noContent {
 		r.t.Errorf("who comes next hears %q", r.heard)
 	}
+	open := 0
+	for _, l := range r.links {
+		if !l.ours.closed() {
+			open++
+		}
+	}
+	if idle := r.pool.Stats().Idle; open != idle {
+		r.t.Errorf("%d connections are open, and %d in the pool", open, idle)
+	}
 }

@@ -209,6 +209,13 @@ func (c *faulty) Close() error {
 	return c.PipeConn.Close()
 }
 
+// closed reports whether the gateway has closed the connection.
+func (c *faulty) closed() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.closes > 0
+}
+
 // wasCut reports whether the gateway has closed the connection before it was done with
 // it: below its TLS, were there one.
 func (c *faulty) wasCut() bool {
