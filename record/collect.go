@@ -365,9 +365,7 @@ func (c *collector) join(path string, chunks []chunk, file byte, size int64, gap
 	}
 	defer f.Close()
 	j := joiner{file: f}
-	pieces := slices.DeleteFunc(slices.Clone(chunks), func(piece chunk) bool { return piece.file != file })
-	slices.SortFunc(pieces, func(a, b chunk) int { return cmp.Or(cmp.Compare(a.offset, b.offset), cmp.Compare(a.seq, b.seq)) })
-	for _, piece := range pieces {
+	for _, piece := range inForce(chunks, file) {
 		data, err := c.data(piece)
 		if err != nil {
 			return err
@@ -382,6 +380,21 @@ func (c *collector) join(path string, chunks []chunk, file byte, size int64, gap
 		}
 	}
 	return f.Sync()
+}
+
+// inForce returns the pieces of a file by their offsets. Those that a later line takes
+// the place of could not be written all, and what they say was not recorded.
+func inForce(chunks []chunk, file byte) (pieces []chunk) {
+	for _, piece := range chunks {
+		if piece.file != file {
+			continue
+		}
+		for len(pieces) > 0 && pieces[len(pieces)-1].offset >= piece.offset {
+			pieces = pieces[:len(pieces)-1]
+		}
+		pieces = append(pieces, piece)
+	}
+	return pieces
 }
 
 // A joiner puts pieces of a file of lines together.

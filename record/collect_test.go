@@ -3,6 +3,7 @@ package record
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -234,6 +235,43 @@ func TestLinesFail(t *testing.T) {
 	if err := r.Close(End{}); err == nil {
 		t.Error("Close: no error")
 	}
+}
+
+// One line can't be written, and those of the same event that were before it are out
+// already. What is collected has to be what the .cast is, which was cut back.
+func TestLinesFailOnce(t *testing.T) {
+	for lost, failed := 3, true; failed; lost++ {
+		w := &forgetfulWriter{lost: lost}
+		s := openStore(t, t.TempDir(), func(cfg *Config) { cfg.Lines = w })
+		r := s.start(alice())
+		var err error
+		for range 3 {
+			err = errors.Join(err, r.Output(0, []byte(strings.Repeat("abc", 5000))))
+		}
+		failed = errors.Join(err, r.Close(End{})) != nil
+		_, results := collect(t, w.lines)
+		c := results[r.ID()]
+		if got, want := readFile(t, c.Path), readFile(t, r.path()); got != want {
+			t.Errorf("line %d lost: collected %d octets, want the %d of the .cast", lost, len(got), len(want))
+		}
+		if v := verify(t, c.Path, s.PublicKey()); !v.OK() {
+			t.Errorf("line %d lost: %s", lost, v)
+		}
+	}
+}
+
+// A forgetfulWriter takes all lines but one.
+type forgetfulWriter struct {
+	lost  int
+	lines []string
+}
+
+func (w *forgetfulWriter) Write(p []byte) (int, error) {
+	if w.lost--; w.lost == -1 {
+		return 0, os.ErrClosed
+	}
+	w.lines = append(w.lines, string(p))
+	return len(p), nil
 }
 
 // A failingWriter takes some lines.

@@ -20,7 +20,8 @@ const maxChunk = 3800
 //	{"event":"recording.chunk","session_id":"01jp…","seq":7,"file":"cast","offset":3800,"data":"…","chain":"…"}
 //
 // seq counts the lines of the recording from 0. A chunk of the json at offset
-// 0 begins that file anew. chain is hexadecimal, the first 16 octets of the
+// 0 begins that file anew; one of another file takes the place of all of it from
+// its offset on, of which not everything could be written. chain is hexadecimal, the first 16 octets of the
 // SHA-256 of: those of the line before (of the first, zeros), the file, a blank,
 // the offset in decimal, LF, and the data.
 type lineWriter struct {
