@@ -56,7 +56,13 @@ func recorded(t *testing.T, dir string) (string, *record.Recording) {
 	if len(all) != 1 {
 		t.Fatalf("there are %d recordings, want one", len(all))
 	}
-	file, err := record.OpenFile(all[0].Path)
+	return events(t, all[0].Path, 'o'), all[0]
+}
+
+// events is the text of a recording's events of one code.
+func events(t *testing.T, path string, code byte) string {
+	t.Helper()
+	file, err := record.OpenFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,12 +71,12 @@ func recorded(t *testing.T, dir string) (string, *record.Recording) {
 	for {
 		e, err := file.Next()
 		if err == io.EOF {
-			return text.String(), all[0]
+			return text.String()
 		}
 		if err != nil {
 			t.Fatal(err)
 		}
-		if e.Code == 'o' {
+		if e.Code == code {
 			text.Write(e.Text)
 		}
 	}
@@ -239,6 +245,71 @@ func TestRecordUnreadableStream(t *testing.T) {
 	n.Close()
 	if e := b.audit.one(t, "event", "session.ended"); e.text("recording") != "failed" {
 		t.Errorf("the session ended as %v, want its recording failed", e)
+	}
+}
+
+// What turns out unreadable in the middle of a session ends it in strict mode, before
+// the client gets any of it. In best-effort the client gets all of it, octet for octet.
+func TestRecordUnreadableMiddle(t *testing.T) {
+	sent := message(1, "") + message(1, "marker-12\n") + "\x83\x02ab" + message(1, "marker-13\n")
+	for mode, want := range map[string][2]string{"strict": {"recorded", "protocol"}, "best-effort": {"failed", ""}} {
+		t.Run(mode, func(t *testing.T) {
+			b := start(t, settings{"recordings": `{dir: rec, mode: ` + mode + `}`})
+			b.api.on(strings.Split(execPath, "?")[0], func(w http.ResponseWriter, _ *http.Request) {
+				c, _, err := w.(http.Hijacker).Hijack()
+				if err != nil {
+					panic(err)
+				}
+				defer c.Close()
+				io.WriteString(c, commandAgreed+sent)
+			})
+			n := b.open()
+			n.ask(execPath, websocketFields...)
+			seen, _ := io.ReadAll(n.r)
+			n.Close()
+			if mode == "strict" && strings.Contains(string(seen), "marker-13") || mode == "best-effort" && string(seen) != sent {
+				t.Errorf("the client sees %q of %q", seen, sent)
+			}
+			e := b.audit.one(t, "event", "session.ended")
+			if e.text("recording") != want[0] || e.text("reason") != want[1] || !strings.Contains(e.text("error"), "unknown opcode") {
+				t.Errorf("the session ended as %v, want it %q", e, want)
+			}
+			if err := b.stop(); err != nil {
+				t.Errorf("Run = %v", err)
+			}
+			if text, _ := recorded(t, filepath.Join(b.dir, "rec")); !strings.Contains(text, "marker-12") || strings.Contains(text, "marker-13") {
+				t.Errorf("the recording shows %q, want what came before", text)
+			}
+		})
+	}
+}
+
+// What is typed is recorded if that is configured.
+func TestRecordInput(t *testing.T) {
+	for _, input := range []bool{true, false} {
+		b := start(t, settings{"recordings": fmt.Sprintf(`{dir: rec, mode: strict, input: %v}`, input)})
+		b.api.on(strings.Split(execPath, "?")[0], func(w http.ResponseWriter, _ *http.Request) {
+			c, buffered, err := w.(http.Hijacker).Hijack()
+			if err != nil {
+				panic(err)
+			}
+			defer c.Close()
+			io.WriteString(c, commandAgreed+message(1, "")+message(1, "$ "))
+			io.ReadFull(buffered, make([]byte, 6+1+len("marker-14\r")))
+			io.WriteString(c, message(1, "marker-14\r\n")+message(3, `{"metadata":{},"status":"Success"}`)+"\x88\x02\x03\xe8")
+		})
+		n := b.open()
+		n.ask(execPath+"&stdin=true&tty=true", websocketFields...)
+		io.WriteString(n, "\x82\x8b\x00\x00\x00\x00\x00marker-14\r") // masked with zeros
+		io.Copy(io.Discard, n.r)
+		n.Close()
+		if err := b.stop(); err != nil {
+			t.Errorf("Run = %v", err)
+		}
+		_, r := recorded(t, filepath.Join(b.dir, "rec"))
+		if typed := events(t, r.Path, 'i'); strings.Contains(typed, "marker-14") != input {
+			t.Errorf("the recording has %q as typed with input: %v", typed, input)
+		}
 	}
 }
 
