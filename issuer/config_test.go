@@ -88,6 +88,18 @@ func TestConfigRefusals(t *testing.T) {
 		{"alias-pattern", minimal + "resources: [{name: r, address: a.b, aliases: ['*.b']}]\n", "aliases"},
 		{"lonely-upstream-port", minimal + "resources: [{name: r, address: a.b, upstreamPort: 443}]\n", "needs port"},
 		{"large-port", minimal + "resources: [{name: r, address: a.b, port: 65536}]\n", "65535"},
+		{"negative-port", minimal + "resources: [{name: r, address: a.b, port: -1}]\n", "65535"},
+		{"negative-upstream-port", minimal + "resources: [{name: r, address: a.b, port: 443, upstreamPort: -1}]\n", "65535"},
+		{"large-upstream-port", minimal + "resources: [{name: r, address: a.b, port: 443, upstreamPort: 65536}]\n", "65535"},
+		{"empty-label", minimal + "resources: [{name: r, address: a..b}]\n", "address"},
+		{"hyphen-first", minimal + "resources: [{name: r, address: '-a.b'}]\n", "address"},
+		{"hyphen-last", minimal + "resources: [{name: r, address: a-.b}]\n", "address"},
+		{"long-label", minimal + "resources: [{name: r, address: " + strings.Repeat("a", 64) + ".b}]\n", "address"},
+		{"long-address", minimal + "resources: [{name: r, address: " + strings.Repeat("a.", 127) + "b}]\n", "address"},
+		{"long-name", minimal + "users: [{name: " + strings.Repeat("a", maxNameLength+1) + ", secretHash: " + zeros + "}]\n", "is longer than"},
+		{"many-groups", minimal + "users: [{name: a, secretHash: " + zeros + ", groups: [" + strings.Repeat("g, ", maxGroups) + "g]}]\n", "groups"},
+		{"short-hash", minimal + "users: [{name: a, secretHash: 'sha256:0f'}]\n", "hexadecimal"},
+		{"long-hash", minimal + "users: [{name: a, secretHash: 'sha256:" + strings.Repeat("0f", 33) + "'}]\n", "hexadecimal"},
 		{"ssh", minimal + "resources: [{name: r, address: a.b, type: SSH}]\n", "KUBERNETES"},
 	}
 	for _, tt := range tests {
