@@ -513,3 +513,18 @@ func TestGatewayAddress(t *testing.T) {
 		}
 	}
 }
+
+// A reason that somebody else has written stays one line of visible ASCII.
+func TestPrintable(t *testing.T) {
+	for text, want := range map[string]string{
+		"a b":            "a b",
+		"a\r\nX: b":      "a  X: b",
+		"a\x7fb\u00fc":   "a b",
+		"a\x1b[31m":      "a [31m",
+		"12345678901234": "1234567890",
+	} {
+		if got := printable(text, 10); got != want {
+			t.Errorf("printable(%q, 10) = %q, want %q", text, got, want)
+		}
+	}
+}
